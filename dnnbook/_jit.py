@@ -1,0 +1,69 @@
+"""The only place with compiler options, and the three ways to make a public function.
+
+``@elementwise`` compiles a formula for one number into a NumPy-style function of arrays of any shape.
+``@compiled`` compiles a formula for whole arrays. ``@checked`` leaves the body to NumPy.
+All three read the docstring on the first call and hold every call against it (:mod:`dnnbook._check`).
+"""
+
+import functools
+
+import numba
+import numpy as np
+
+from dnnbook._check import Contract
+
+# Not fastmath=True: it would make isnan False. Reassociation lets sums use vector registers.
+SUMS = {"contract", "reassoc", "nsz", "arcp"}
+
+kernel = numba.njit(cache=True, error_model="numpy", fastmath=SUMS)
+"""Compile an internal loop over arrays."""
+
+scalar = numba.njit(cache=True, error_model="numpy", inline="always")
+"""Compile an internal helper of one number, to be used inside other formulas."""
+
+
+def elementwise(body):
+    """Make a NumPy-style function out of a formula for one number.
+
+    The function takes arrays of any shape that broadcast, and ``out=``; float32 stays float32, integers count as float64.
+    """
+    ufunc = numba.vectorize(cache=True)(body)
+    compiled_types = set()
+
+    @functools.wraps(body)
+    def function(*args, out=None, **kwargs):
+        values, dtype = function.contract.elementwise(args, kwargs)
+        if dtype not in compiled_types:
+            ty = numba.from_dtype(dtype)
+            ufunc.add(ty(*[ty] * len(values)))
+            compiled_types.add(dtype)
+        with np.errstate(all="ignore"):  # NaN and infinities go through silently
+            return ufunc(*values) if out is None else ufunc(*values, function.contract.output(out, values, dtype))
+
+    function.kernel = ufunc
+    function.contract = Contract(body, elementwise=True)
+    return function
+
+
+def _public(body, run):
+    contract = Contract(body)
+
+    @functools.wraps(body)
+    def function(*args, **kwargs):
+        values, shapes, dtype = contract.bind(args, kwargs)
+        with np.errstate(all="ignore"):
+            return contract.finish(run(*values), shapes, dtype)
+
+    function.kernel = run
+    function.contract = contract
+    return function
+
+
+def compiled(body):
+    """Make a public function out of a formula for whole arrays, compiled."""
+    return _public(body, kernel(body))
+
+
+def checked(body):
+    """Make a public function out of a formula for whole arrays, in plain NumPy."""
+    return _public(body, body)
