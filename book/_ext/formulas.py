@@ -1,0 +1,97 @@
+"""The package as the book sees it: its formulas, their derivatives, their code."""
+
+import ast
+import functools
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from dataclasses import dataclass
+
+from dnnbook import _docstring
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A public function with what its docstring says."""
+
+    path: str
+    module: str
+    name: str
+    doc: _docstring.Docstring
+    file: str
+
+    @property
+    def object(self):
+        return getattr(importlib.import_module(self.module), self.name)
+
+    @property
+    def signature(self):
+        return f"{self.name}{inspect.signature(self.object)}"
+
+    @property
+    def remarks(self):
+        """What the docstring says between its formulas and its parameters."""
+        front = _docstring.MATH.sub("", _docstring.sections(self.doc.text)[""])
+        return [" ".join(part.split()) for part in front.strip().split("\n\n")[1:] if part.strip()]
+
+    @property
+    def source(self):
+        """The sentence that names the source."""
+        m = re.search(r"Source: .*?(?=\n\s*\n|\Z)", _docstring.sections(self.doc.text).get("Notes", ""), re.S)
+        return " ".join(m[0].split()) if m else ""
+
+    @property
+    def code(self):
+        """The source text, decorators included, docstring left out."""
+        text = textwrap.dedent(inspect.getsource(inspect.unwrap(self.object)))
+        first = ast.parse(text).body[0].body[0]
+        lines = text.rstrip().splitlines()
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            del lines[first.lineno - 1 : first.end_lineno]
+        return "\n".join(lines)
+
+
+def find(path):
+    """The formula of a full name such as ``dnnbook.activations.relu``; LookupError where there is none."""
+    module, _, name = path.rpartition(".")
+    try:
+        obj = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        raise LookupError(f"{path} does not exist") from None
+    doc = _docstring.read(obj)
+    if not doc.equations:
+        raise LookupError(f"the docstring of {path} prints no labelled formula")
+    return Formula(path, module, name, doc, inspect.getsourcefile(inspect.unwrap(obj)))
+
+
+def derivatives(formula):
+    """The formulas of ``name_grad`` and ``name_vjp`` in the same module."""
+    found = []
+    for suffix in ("_grad", "_vjp"):
+        try:
+            found.append(find(formula.path + suffix))
+        except LookupError:
+            continue
+    return found
+
+
+@functools.cache
+def public(package):
+    """Every public function of the package that prints a labelled formula, and every module that does not import."""
+    found, broken = {}, {}
+    root = importlib.import_module(package)
+    for info in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if any(part.startswith("_") for part in info.name.split(".")) or info.name.endswith(".cuda"):
+            continue
+        try:
+            module = importlib.import_module(info.name)
+        except ImportError as error:
+            broken[info.name] = str(error)
+            continue
+        for name in getattr(module, "__all__", []):
+            obj = getattr(module, name)
+            if callable(obj) and getattr(obj, "__module__", "") == info.name and _docstring.read(obj).equations:
+                found[f"{info.name}.{name}"] = find(f"{info.name}.{name}")
+    return found, broken

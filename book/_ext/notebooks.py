@@ -1,0 +1,63 @@
+"""Writes each chapter as an executed notebook beside its page, and puts it behind the download button.
+
+myst-nb's own copy has no outputs when they came from the cache.
+"""
+
+from pathlib import Path
+
+import nbformat
+from jupyter_cache import get_cache
+from myst_nb.core.read import read_myst_markdown_notebook
+
+
+def is_notebook(env, docname):
+    return "kernelspec" in env.metadata.get(docname, {})
+
+
+def executed(app, docname):
+    """The notebook of a chapter with its outputs."""
+    source = Path(app.env.doc2path(docname))
+    notebook = read_myst_markdown_notebook(source.read_text("utf-8"), app.env.myst_config, path=source)
+    try:
+        _, notebook = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(notebook)
+    except KeyError:  # a notebook without code is not run
+        pass
+    return notebook
+
+
+def write(app, exception):
+    if exception or app.builder.name != "html":
+        return
+    for docname in app.env.found_docs:
+        if not is_notebook(app.env, docname):
+            continue
+        notebook = executed(app, docname)
+        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        for part in (notebook, *notebook.cells):
+            part.metadata.pop("source_map", None)
+        target = Path(app.outdir, docname + ".ipynb")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+
+
+def offer(app, pagename, templatename, context, doctree):
+    """Put the notebook first in the theme's download menu."""
+    if not is_notebook(app.env, pagename):
+        return
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "download-buttons":
+            link = {
+                "type": "link",
+                "url": pagename.rpartition("/")[2] + ".ipynb",
+                "text": ".ipynb",
+                "icon": "fas fa-code",
+                "tooltip": "Download this chapter as an executed notebook",
+                "label": "download-notebook-button",
+            }
+            group["buttons"].insert(0, link)
+
+
+def setup(app):
+    app.connect("build-finished", write)
+    app.connect("html-page-context", offer, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

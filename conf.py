@@ -1,0 +1,109 @@
+"""Sphinx configuration: sphinx-build -W --keep-going -c . -d build/doctrees -b html book build/html"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+sys.path[:0] = [str(ROOT), str(ROOT / "book")]
+
+from _ext.cache import package_hash  # noqa: E402
+
+project = "dnnbook"
+author = "the dnnbook authors"
+copyright = "2026, the dnnbook authors"
+version = release = next(
+    line.split('"')[1] for line in (ROOT / "dnnbook/__init__.py").read_text("utf-8").splitlines() if line.startswith("__version__")
+)
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "numpydoc",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinx_togglebutton",
+    "sphinx_exercise",
+    "sphinx_proof",
+    "sphinxcontrib.bibtex",
+    "_ext.cache",
+    "_ext.mathml",
+    "_ext.domain",
+    "_ext.ledger",
+    "_ext.formula",
+    "_ext.figures",
+    "_ext.notebooks",
+]
+exclude_patterns = ["_ext", "_static", "_templates"]
+templates_path = ["book/_templates"]
+
+# What the book checks about itself
+book_package = "dnnbook"
+book_package_hash = package_hash(ROOT / "dnnbook")  # any change of the package re-reads every page
+book_tests = str(ROOT / "tests")
+book_strict = True  # -D book_strict=0: formulas that no chapter shows yet are reported, not refused
+
+# Markdown and notebooks
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence", "attrs_inline", "attrs_block", "smartquotes"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+os.environ["DNNBOOK_BOOK"] = "1"  # the kernels inherit it
+
+# Numbers: (2.3) is the third equation of chapter 2
+numfig = True
+numfig_secnum_depth = 1
+numfig_format = {"figure": "Figure %s", "table": "Table %s", "code-block": "Listing %s", "section": "Chapter %s"}
+math_numfig = True
+math_eqref_format = "({number})"
+html_math_renderer = "mathml"
+mathml_macros = {"R": r"\mathbb{R}"}
+
+# Python reference
+autodoc_default_options = {"members": True}
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+viewcode_line_numbers = True
+add_module_names = False
+
+# Sources
+bibtex_bibfiles = ["book/references.bib"]
+bibtex_reference_style = "author_year"
+
+# HTML
+html_theme = "sphinx_book_theme"
+html_title = "dnnbook"
+html_static_path = ["book/_static"]
+html_favicon = "book/_static/favicon.svg"
+html_css_files = ["book.css"]
+html_js_files = [(path.name, {"defer": "defer"}) for path in sorted((ROOT / "book/_static").glob("*.js"))]
+html_theme_options = {
+    "logo": {"text": "dnnbook"},
+    "use_download_button": True,
+    "use_fullscreen_button": False,
+    "show_navbar_depth": 1,
+    "navbar_persistent": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "show_toc_level": 2,
+    "footer_content_items": ["copyright.html"],
+}
+html_show_sphinx = False
+html_sourcelink_suffix = ""
+togglebutton_hint = "Show"
+togglebutton_hint_hide = "Hide"
+copybutton_exclude = ".linenos, .gp, .go"
+
+# EPUB
+epub_show_urls = "no"
+epub_css_files = ["mathml.css", "epub.css"]
+epub_exclude_files = ["_static/*.js"]
+suppress_warnings = [
+    "epub.unknown_project_files",
+    "toc.empty_glob",  # a part whose chapters are still to come
+    "mystnb.unknown_mime_type",  # the record of a claim: a page shows its text, the build reads its data
+]
