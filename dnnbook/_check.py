@@ -80,7 +80,8 @@ class Contract:
             try:
                 np.broadcast_shapes(*(v.shape for v in arrays))
             except ValueError:
-                shapes = ", ".join(f"{a.name} {v.shape}" for a, v in zip(self.arguments, values, strict=True) if isinstance(v, np.ndarray))
+                named = zip(self.arguments, values, strict=True)
+                shapes = ", ".join(f"{a.name} {v.shape}" for a, v in named if isinstance(v, np.ndarray))
                 raise ValueError(f"{self.name}: the shapes do not broadcast: {shapes}") from None
         return [np.asarray(v, dtype) for v in values], dtype
 
@@ -118,24 +119,25 @@ class Contract:
 
     def shaped(self, a, value, sizes, lead, dtype):
         """One array held against its declared shape; leading axes are folded into one."""
-        got = value.shape
         if a.shape is None:
             return value if dtype is None else np.asarray(value, dtype)
+        got = value.shape
+        wrong = f"{self.name}: {a.name} has shape {got}, expected {a.shape_text}"
         if a.flat and value.ndim == len(a.shape) - 1:
             value = value[:, None]
         fits = value.ndim >= len(a.shape) if a.lead else value.ndim == len(a.shape)
         if not fits:
-            raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {a.shape_text}")
+            raise ValueError(wrong)
         front = value.ndim - len(a.shape)
         for letter, n in zip(a.shape, value.shape[front:], strict=True):
             expected, owner = (int(letter), "") if letter.isdigit() else sizes.setdefault(letter, (n, f" as in {a.name} {got}"))
             if n != expected:
-                raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {a.shape_text} with {letter} = {expected}{owner}")
+                raise ValueError(f"{wrong} with {letter} = {expected}{owner}")
             if n == 0:
-                raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {a.shape_text} with {letter} at least 1")
+                raise ValueError(f"{wrong} with {letter} at least 1")
         if a.lead:
             if lead.setdefault("...", value.shape[:front]) != value.shape[:front]:
-                raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {a.shape_text} with ... = {lead['...']}")
+                raise ValueError(f"{wrong} with ... = {lead['...']}")
             value = value.reshape(-1, *value.shape[front:])
         if a.below is not None and value.size and not 0 <= value.min() <= value.max() < sizes[a.below][0]:
             n = sizes[a.below][0]
@@ -155,7 +157,7 @@ class Contract:
         if r.kind != "array":
             return y
         if r.lead:
-            return y.reshape(*shapes["..."], *y.shape[1:])
+            return y.reshape(shapes["..."] + y.shape[1:])[()]
         if r.flat:
             return y.reshape(shapes[shape_text(r)])
         return y

@@ -12,11 +12,12 @@ import numpy as np
 
 from dnnbook._check import Contract
 
-# Not fastmath=True: it would make isnan False. Reassociation lets sums use vector registers.
-SUMS = {"contract", "reassoc", "nsz", "arcp"}
+kernel = numba.njit(cache=True, error_model="numpy")
+"""Compile an internal loop over arrays. The operations stay in the order written: stable forms depend on it."""
 
-kernel = numba.njit(cache=True, error_model="numpy", fastmath=SUMS)
-"""Compile an internal loop over arrays."""
+# Reordering lets a sum use vector registers. Not fastmath=True: it would make isnan False.
+sums = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+"""Compile an internal sum whose terms may be added in any order."""
 
 scalar = numba.njit(cache=True, error_model="numpy", inline="always")
 """Compile an internal helper of one number, to be used inside other formulas."""

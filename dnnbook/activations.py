@@ -8,9 +8,282 @@ import math
 
 import numpy as np
 
-from dnnbook._jit import compiled, elementwise
+from dnnbook._jit import compiled, elementwise, kernel, scalar
 
-__all__ = ["elu", "elu_grad", "relu", "relu_grad", "sigmoid", "sigmoid_grad", "softmax", "softmax_vjp"]
+__all__ = [
+    "absolute_relu",
+    "absolute_relu_grad",
+    "elu",
+    "elu_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "linear",
+    "linear_grad",
+    "log_softmax",
+    "log_softmax_vjp",
+    "maxout",
+    "maxout_vjp",
+    "noisy_relu",
+    "noisy_relu_grad",
+    "prelu",
+    "prelu_grad",
+    "prelu_vjp",
+    "relu",
+    "relu6",
+    "relu6_grad",
+    "relu_grad",
+    "sigmoid",
+    "sigmoid_grad",
+    "softmax",
+    "softmax_vjp",
+    "softplus",
+    "softplus_grad",
+    "tanh",
+    "tanh_grad",
+]
+
+
+@scalar
+def _sigmoid(z):
+    e = math.exp(-abs(z))
+    return (1 if z >= 0 else e) / (1 + e)
+
+
+@scalar
+def _softplus(z):
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+@scalar
+def _leaky(z, alpha):
+    if z > 0:
+        return z
+    return 0.0 if alpha == 0 and z < 0 else alpha * z  # 0 at z = -inf too
+
+
+@scalar
+def _leaky_grad(z, alpha):
+    if z > 0:
+        return 1.0
+    return alpha if z <= 0 else z
+
+
+@kernel
+def _winner(row):
+    """The index of the largest value: the first of equals, or the first NaN."""
+    top = 0
+    for k in range(len(row)):
+        if not row[k] <= row[top] and row[top] == row[top]:
+            top = k
+    return top
+
+
+@kernel
+def _shifted(z):
+    """Of each row: the exponentials over the largest one, the index of that one, and the sum of the others."""
+    e, top, rest = np.empty_like(z), np.empty(z.shape[0], np.int64), np.zeros(z.shape[0])
+    for n in range(z.shape[0]):
+        top[n] = _winner(z[n])
+        highest = z[n, top[n]]
+        for k in range(z.shape[1]):
+            e[n, k] = 1.0 if z[n, k] == highest else math.exp(z[n, k] - highest)
+            rest[n] += 0.0 if k == top[n] else e[n, k]
+        if highest != highest:
+            rest[n] = highest
+    return e, top, rest
+
+
+@elementwise
+def linear(z):
+    r"""Linear (identity) activation.
+
+    .. math::
+       :label: linear
+
+       g(z) = z
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Activation, :math:`g(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    The activation of output units in regression. Source: :cite:p:`goodfellow2016`, section 6.2.2.1.
+
+    Examples
+    --------
+    >>> linear([-2.0, 0.0, 3.0])
+    array([-2.,  0.,  3.])
+    """
+    return z
+
+
+@elementwise
+def linear_grad(z):
+    r"""Derivative of :func:`linear`.
+
+    .. math::
+       :label: linear-grad
+
+       g'(z) = 1
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Derivative, :math:`g'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Source: :cite:p:`goodfellow2016`, section 6.2.2.1.
+
+    Examples
+    --------
+    >>> linear_grad([-2.0, 0.0, 3.0])
+    array([1., 1., 1.])
+    """
+    return 1.0 if z == z else z  # a NaN stays
+
+
+@elementwise
+def sigmoid(z):
+    r"""Logistic sigmoid.
+
+    .. math::
+       :label: sigmoid
+
+       \sigma(z) = \frac{1}{1 + e^{-z}}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Activation in [0, 1], :math:`\sigma(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    The code takes the exponential of :math:`-|z|` only, which cannot overflow. Source: :cite:p:`goodfellow2016`, section
+    3.10.
+
+    Examples
+    --------
+    >>> sigmoid([-1000.0, 0.0, 1000.0])
+    array([0. , 0.5, 1. ])
+    """
+    return _sigmoid(z)
+
+
+@elementwise
+def sigmoid_grad(z):
+    r"""Derivative of :func:`sigmoid`; its maximum is 1/4, at 0.
+
+    .. math::
+       :label: sigmoid-grad
+
+       \sigma'(z) = \sigma(z) \, (1 - \sigma(z))
+
+    Here :math:`\sigma` is :func:`sigmoid`.
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Derivative in [0, 1/4], :math:`\sigma'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    The code uses :math:`1 - \sigma(z) = \sigma(-z)`, which loses no digits for large `z`. Source: :cite:p:`goodfellow2016`,
+    section 3.10.
+
+    Examples
+    --------
+    >>> sigmoid_grad([-1000.0, 0.0, 1000.0])
+    array([0.  , 0.25, 0.  ])
+    """
+    e = math.exp(-abs(z))
+    return e / ((1 + e) * (1 + e))
+
+
+@elementwise
+def tanh(z):
+    r"""Hyperbolic tangent.
+
+    .. math::
+       :label: tanh
+
+       g(z) = \tanh(z)
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Activation in [-1, 1], :math:`g(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    A rescaled sigmoid: :math:`\tanh(z) = 2 \sigma(2 z) - 1`. Source: :cite:p:`goodfellow2016`, section 6.3.2.
+
+    Examples
+    --------
+    >>> tanh([-1000.0, 0.0, 1000.0])
+    array([-1.,  0.,  1.])
+    """
+    return math.tanh(z)
+
+
+@elementwise
+def tanh_grad(z):
+    r"""Derivative of :func:`tanh`; its maximum is 1, at 0.
+
+    .. math::
+       :label: tanh-grad
+
+       g'(z) = 1 - \tanh^2(z)
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Derivative in [0, 1], :math:`g'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    With :math:`e = e^{-2 |z|}` the code computes :math:`4 e / (1 + e)^2`, which loses no digits where :math:`\tanh(z)` is
+    near 1. Source: :cite:p:`goodfellow2016`, section 6.3.2.
+
+    Examples
+    --------
+    >>> tanh_grad([-1000.0, 0.0, 1000.0])
+    array([0., 1., 0.])
+    """
+    e = math.exp(-2 * abs(z))
+    return 4 * e / ((1 + e) * (1 + e))
 
 
 @elementwise
@@ -46,7 +319,7 @@ def relu(z):
 
 @elementwise
 def relu_grad(z):
-    r"""Derivative of :func:`relu`; at the kink it is 0 by convention.
+    r"""Derivative of :func:`relu`; 0 at the kink by convention.
 
     .. math::
        :label: relu-grad
@@ -65,25 +338,27 @@ def relu_grad(z):
 
     Notes
     -----
-    Any number from 0 to 1 is a subgradient at the kink. We take 0, as PyTorch and JAX do.
-    Source: :cite:p:`glorot2011`, section 3.
+    Any number from 0 to 1 is a subgradient at the kink; we take 0, as PyTorch and JAX do. Source: :cite:p:`glorot2011`,
+    section 3.
 
     Examples
     --------
     >>> relu_grad([-2.0, 0.0, 3.0])
     array([0., 0., 1.])
     """
-    return 1.0 if z > 0 else 0.0 * z  # 0 times NaN is NaN
+    if z > 0:
+        return 1.0
+    return 0.0 if z <= 0 else z
 
 
 @elementwise
-def sigmoid(z):
-    r"""Logistic sigmoid.
+def absolute_relu(z):
+    r"""Absolute value as an activation (absolute value rectification).
 
     .. math::
-       :label: sigmoid
+       :label: absolute-relu
 
-       \sigma(z) = \frac{1}{1 + e^{-z}}
+       g(z) = |z|
 
     Parameters
     ----------
@@ -93,30 +368,28 @@ def sigmoid(z):
     Returns
     -------
     ndarray
-        Activation in [0, 1], :math:`\sigma(z)`; same shape and dtype as `z`.
+        Activation, :math:`g(z)`; same shape and dtype as `z`.
 
     Notes
     -----
-    Source: :cite:p:`goodfellow2016`, equation 3.30.
+    Source: :cite:p:`jarrett2009`, section 2.
 
     Examples
     --------
-    >>> sigmoid([-1000.0, 0.0, 1000.0])
-    array([0. , 0.5, 1. ])
+    >>> absolute_relu([-2.0, 0.0, 3.0])
+    array([2., 0., 3.])
     """
-    return 1 / (1 + math.exp(-z))
+    return abs(z)
 
 
 @elementwise
-def sigmoid_grad(z):
-    r"""Derivative of :func:`sigmoid`; its maximum is 1/4, at 0.
+def absolute_relu_grad(z):
+    r"""Derivative of :func:`absolute_relu`; 0 at the kink by convention.
 
     .. math::
-       :label: sigmoid-grad
+       :label: absolute-relu-grad
 
-       \sigma'(z) = \sigma(z) \, (1 - \sigma(z))
-
-    Here :math:`\sigma` is :func:`sigmoid`.
+       g'(z) = \begin{cases} 1 & \text{if } z > 0 \\ 0 & \text{if } z = 0 \\ -1 & \text{if } z < 0 \end{cases}
 
     Parameters
     ----------
@@ -126,20 +399,277 @@ def sigmoid_grad(z):
     Returns
     -------
     ndarray
-        Derivative in [0, 1/4], :math:`\sigma'(z)`; same shape and dtype as `z`.
+        Derivative, :math:`g'(z)`; same shape and dtype as `z`.
 
     Notes
     -----
-    The code uses :math:`1 - \sigma(z) = \sigma(-z)`, which loses no digits for large `z`.
-    Source: :cite:p:`goodfellow2016`, equation 3.34.
+    Any number from -1 to 1 is a subgradient at the kink; we take 0, the sign of 0. Source: :cite:p:`jarrett2009`, section
+    2.
 
     Examples
     --------
-    >>> sigmoid_grad(0.0)
-    np.float64(0.25)
+    >>> absolute_relu_grad([-2.0, 0.0, 3.0])
+    array([-1.,  0.,  1.])
     """
-    e = math.exp(-abs(z))
-    return e / ((1 + e) * (1 + e))
+    if z > 0:
+        return 1.0
+    return -1.0 if z < 0 else z  # 0 stays 0, and a NaN stays
+
+
+@elementwise
+def leaky_relu(z, alpha=0.01):
+    r"""Leaky rectified linear unit: a small fixed slope on the negative side.
+
+    .. math::
+       :label: leaky-relu
+
+       \operatorname{lrelu}(z) = \begin{cases} z & \text{if } z > 0 \\ \alpha z & \text{if } z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    alpha : float, in [0, inf)
+        Slope of the negative side, :math:`\alpha`.
+
+    Returns
+    -------
+    ndarray
+        Activation, :math:`\operatorname{lrelu}(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Source: :cite:p:`maas2013`, section 2.
+
+    Examples
+    --------
+    >>> leaky_relu([-2.0, 0.0, 3.0], alpha=0.5)
+    array([-1.,  0.,  3.])
+    """
+    return _leaky(z, alpha)
+
+
+@elementwise
+def leaky_relu_grad(z, alpha=0.01):
+    r"""Derivative of :func:`leaky_relu`; that of the negative side at the kink.
+
+    .. math::
+       :label: leaky-relu-grad
+
+       \operatorname{lrelu}'(z) = \begin{cases} 1 & \text{if } z > 0 \\ \alpha & \text{if } z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    alpha : float, in [0, inf)
+        Slope of the negative side, :math:`\alpha`.
+
+    Returns
+    -------
+    ndarray
+        Derivative, :math:`\operatorname{lrelu}'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Any number between the two slopes is a subgradient at the kink; we take the slope of the negative side, as PyTorch does.
+    Source: :cite:p:`maas2013`, section 2.
+
+    Examples
+    --------
+    >>> leaky_relu_grad([-2.0, 0.0, 3.0], alpha=0.5)
+    array([0.5, 0.5, 1. ])
+    """
+    return _leaky_grad(z, alpha)
+
+
+@elementwise
+def prelu(z, alpha):
+    r"""Parametric rectified linear unit: the slope of the negative side is learned.
+
+    .. math::
+       :label: prelu
+
+       \operatorname{prelu}(z) = \begin{cases} z & \text{if } z > 0 \\ \alpha z & \text{if } z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    alpha : array_like
+        Slope of the negative side, :math:`\alpha`; broadcasts against `z`, one number per channel in the paper.
+
+    Returns
+    -------
+    ndarray
+        Activation, :math:`\operatorname{prelu}(z)`; `z` and `alpha` broadcast.
+
+    Notes
+    -----
+    The same function as :func:`leaky_relu`, with the slope an array to be trained. Source: :cite:p:`he2015`, section 2.1.
+
+    Examples
+    --------
+    >>> prelu([[-2.0, -2.0], [3.0, 3.0]], [0.25, 0.5])
+    array([[-0.5, -1. ],
+           [ 3. ,  3. ]])
+    """
+    return _leaky(z, alpha)
+
+
+@elementwise
+def prelu_grad(z, alpha):
+    r"""Derivative of :func:`prelu` with respect to its input; that of the negative side at the kink.
+
+    .. math::
+       :label: prelu-grad
+
+       \operatorname{prelu}'(z) = \begin{cases} 1 & \text{if } z > 0 \\ \alpha & \text{if } z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    alpha : array_like
+        Slope of the negative side, :math:`\alpha`; broadcasts against `z`, one number per channel in the paper.
+
+    Returns
+    -------
+    ndarray
+        Derivative, :math:`\operatorname{prelu}'(z)`; `z` and `alpha` broadcast.
+
+    Notes
+    -----
+    The derivative with respect to the slope is in :func:`prelu_vjp`. Source: :cite:p:`he2015`, section 2.1.
+
+    Examples
+    --------
+    >>> prelu_grad([[-2.0, -2.0], [3.0, 3.0]], [0.25, 0.5])
+    array([[0.25, 0.5 ],
+           [1.  , 1.  ]])
+    """
+    return _leaky_grad(z, alpha)
+
+
+@compiled
+def prelu_vjp(g, z, alpha):
+    r"""Vector-Jacobian product of :func:`prelu` with one trained slope per channel.
+
+    .. math::
+       :label: prelu-vjp
+
+       \bar z_{nc} &= \begin{cases} \bar a_{nc} & \text{if } z_{nc} > 0 \\
+       \alpha_c \, \bar a_{nc} & \text{if } z_{nc} \le 0 \end{cases} \\
+       \bar \alpha_c &= \sum_{n=1}^{N} \bar a_{nc} \min(0, z_{nc})
+
+    Parameters
+    ----------
+    g : array_like, shape (N, C)
+        Cotangent of the activations, :math:`\bar a_{nc}`.
+    z : array_like, shape (N, C)
+        Pre-activations, :math:`z_{nc}`.
+    alpha : array_like, shape (C,)
+        Slope of each channel, :math:`\alpha_c`.
+
+    Returns
+    -------
+    dz : ndarray, shape (N, C)
+        Cotangent of the pre-activations, :math:`\bar z_{nc}`.
+    dalpha : ndarray, shape (C,)
+        Cotangent of the slopes, :math:`\bar \alpha_c`; summed over the batch.
+
+    Notes
+    -----
+    Source: :cite:p:`he2015`, section 2.1.
+
+    Examples
+    --------
+    >>> dz, dalpha = prelu_vjp([[1.0], [1.0]], [[-2.0], [3.0]], [0.25])
+    >>> dz
+    array([[0.25],
+           [1.  ]])
+    >>> dalpha
+    array([-2.])
+    """
+    dz, dalpha = np.empty_like(z), np.zeros(z.shape[1])
+    for n in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            dz[n, c] = g[n, c] * _leaky_grad(z[n, c], alpha[c])
+            dalpha[c] += 0.0 if z[n, c] > 0 else g[n, c] * np.float64(z[n, c])
+    return dz, dalpha.astype(z.dtype)
+
+
+@elementwise
+def noisy_relu(z, noise):
+    r"""Noisy rectified linear unit; the noise is an argument.
+
+    .. math::
+       :label: noisy-relu
+
+       \operatorname{nrelu}(z) = \max(0, z + \xi)
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    noise : array_like
+        Noise added to the pre-activation, :math:`\xi`; broadcasts against `z`. In the paper it is drawn from a normal
+        distribution.
+
+    Returns
+    -------
+    ndarray
+        Activation, :math:`\operatorname{nrelu}(z)`; `z` and `noise` broadcast.
+
+    Notes
+    -----
+    The paper draws :math:`\xi` from a normal distribution whose variance is :math:`\sigma(z)`; we leave the draw to the
+    caller. Source: :cite:p:`nair2010`, section 2.
+
+    Examples
+    --------
+    >>> noisy_relu([-2.0, 0.0, 3.0], [0.0, 0.5, -0.5])
+    array([0. , 0.5, 2.5])
+    """
+    a = z + noise
+    return 0.0 if a <= 0 else a
+
+
+@elementwise
+def noisy_relu_grad(z, noise):
+    r"""Derivative of :func:`noisy_relu` with respect to its input; 0 at the kink by convention.
+
+    .. math::
+       :label: noisy-relu-grad
+
+       \operatorname{nrelu}'(z) = \begin{cases} 1 & \text{if } z + \xi > 0 \\ 0 & \text{if } z + \xi \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    noise : array_like
+        Noise added to the pre-activation, :math:`\xi`; broadcasts against `z`. In the paper it is drawn from a normal
+        distribution.
+
+    Returns
+    -------
+    ndarray
+        Derivative, :math:`\operatorname{nrelu}'(z)`; `z` and `noise` broadcast.
+
+    Notes
+    -----
+    The noise counts as a constant. Source: :cite:p:`nair2010`, section 2.
+
+    Examples
+    --------
+    >>> noisy_relu_grad([-2.0, 0.0, 3.0], [0.0, 0.5, -0.5])
+    array([0., 1., 1.])
+    """
+    a = z + noise
+    if a > 0:
+        return 1.0
+    return 0.0 if a <= 0 else a
 
 
 @elementwise
@@ -161,11 +691,11 @@ def elu(z, alpha=1.0):
     Returns
     -------
     ndarray
-        Activation above :math:`-\alpha`, :math:`\operatorname{elu}(z)`; same shape and dtype as `z`.
+        Activation, :math:`\operatorname{elu}(z)`; same shape and dtype as `z`.
 
     Notes
     -----
-    Source: :cite:p:`clevert2016`, equation 15.
+    Source: :cite:p:`clevert2016`, section 3.
 
     Examples
     --------
@@ -177,7 +707,7 @@ def elu(z, alpha=1.0):
 
 @elementwise
 def elu_grad(z, alpha=1.0):
-    r"""Derivative of :func:`elu` with respect to its input.
+    r"""Derivative of :func:`elu`; that of the negative side at 0.
 
     .. math::
        :label: elu-grad
@@ -198,7 +728,7 @@ def elu_grad(z, alpha=1.0):
 
     Notes
     -----
-    Source: :cite:p:`clevert2016`, equation 15.
+    For :math:`\alpha = 1` there is no kink. Source: :cite:p:`clevert2016`, section 3.
 
     Examples
     --------
@@ -206,6 +736,137 @@ def elu_grad(z, alpha=1.0):
     array([0., 1., 1.])
     """
     return 1.0 if z > 0 else alpha * math.exp(z)
+
+
+@elementwise
+def relu6(z):
+    r"""Rectified linear unit that saturates at 6.
+
+    .. math::
+       :label: relu6
+
+       g(z) = \min(\max(0, z), 6)
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Activation in [0, 6], :math:`g(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Source: :cite:p:`krizhevsky2010`.
+
+    Examples
+    --------
+    >>> relu6([-2.0, 3.0, 8.0])
+    array([0., 3., 6.])
+    """
+    if z <= 0:
+        return 0.0
+    return 6.0 if z >= 6 else z
+
+
+@elementwise
+def relu6_grad(z):
+    r"""Derivative of :func:`relu6`; 0 at both kinks by convention.
+
+    .. math::
+       :label: relu6-grad
+
+       g'(z) = \begin{cases} 1 & \text{if } 0 < z < 6 \\ 0 & \text{otherwise} \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Derivative, :math:`g'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Any number from 0 to 1 is a subgradient at a kink; we take 0, as PyTorch does. Source: :cite:p:`krizhevsky2010`.
+
+    Examples
+    --------
+    >>> relu6_grad([-2.0, 3.0, 8.0])
+    array([0., 1., 0.])
+    """
+    if 0 < z < 6:
+        return 1.0
+    return 0.0 if z == z else z
+
+
+@elementwise
+def softplus(z):
+    r"""Softplus: a smooth rectifier.
+
+    .. math::
+       :label: softplus
+
+       \operatorname{softplus}(z) = \log(1 + e^{z})
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Activation, :math:`\operatorname{softplus}(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    The code computes :math:`\max(z, 0) + \log(1 + e^{-|z|})`, which cannot overflow. Source: :cite:p:`dugas2001`;
+    :cite:p:`goodfellow2016`, section 3.10.
+
+    Examples
+    --------
+    >>> softplus([-1000.0, 1000.0])
+    array([   0., 1000.])
+    """
+    return _softplus(z)
+
+
+@elementwise
+def softplus_grad(z):
+    r"""Derivative of :func:`softplus`: the sigmoid.
+
+    .. math::
+       :label: softplus-grad
+
+       \operatorname{softplus}'(z) = \sigma(z)
+
+    Here :math:`\sigma` is :func:`sigmoid`.
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Derivative in [0, 1], :math:`\operatorname{softplus}'(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Source: :cite:p:`goodfellow2016`, section 3.10.
+
+    Examples
+    --------
+    >>> softplus_grad([-1000.0, 0.0, 1000.0])
+    array([0. , 0.5, 1. ])
+    """
+    return _sigmoid(z)
 
 
 @compiled
@@ -230,26 +891,18 @@ def softmax(z):
     Notes
     -----
     The code shifts each row by its largest score, which changes nothing in the formula and keeps the exponentials from
-    overflowing. Source: :cite:p:`goodfellow2016`, equation 6.29.
+    overflowing. Infinite scores share the probability equally. Source: :cite:p:`goodfellow2016`, equation 6.29.
 
     Examples
     --------
     >>> softmax([1000.0, 1000.0])
     array([0.5, 0.5])
     """
-    p = np.empty_like(z)
-    for n in range(len(z)):
-        top = np.max(z[n])
-        total = 0.0
+    p, _, rest = _shifted(z)
+    for n in range(z.shape[0]):
         for k in range(z.shape[1]):
-            p[n, k] = 1.0 if z[n, k] == top else math.exp(z[n, k] - top)
-            total += p[n, k]
-        for k in range(z.shape[1]):
-            p[n, k] /= total
+            p[n, k] /= 1 + rest[n]
     return p
-
-
-_softmax = softmax.kernel
 
 
 @compiled
@@ -276,16 +929,177 @@ def softmax_vjp(g, z):
 
     Notes
     -----
-    Source: :cite:p:`goodfellow2016`, section 6.2.2.3.
+    A constant added to all :math:`\bar p_k` of a row changes nothing in the formula. The code subtracts the one of the
+    largest score, which keeps the digits where one probability is nearly 1. Source: :cite:p:`goodfellow2016`, section
+    6.2.2.3.
 
     Examples
     --------
     >>> softmax_vjp([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
-    p = _softmax(z)
-    for n in range(len(z)):
-        inner = np.sum(g[n] * p[n])
+    dz, top, rest = _shifted(z)
+    for n in range(z.shape[0]):
+        inner, pivot = 0.0, g[n, top[n]]
         for k in range(z.shape[1]):
-            p[n, k] *= g[n, k] - inner
-    return p
+            dz[n, k] /= 1 + rest[n]
+            inner += np.float64(dz[n, k]) * (g[n, k] - pivot)
+        for k in range(z.shape[1]):
+            dz[n, k] *= (g[n, k] - pivot) - inner
+    return dz
+
+
+@compiled
+def log_softmax(z):
+    r"""Logarithm of :func:`softmax`.
+
+    .. math::
+       :label: log-softmax
+
+       \ell_k = z_k - \log \sum_{j=1}^{K} e^{z_j}
+
+    Parameters
+    ----------
+    z : array_like, shape (..., K)
+        Scores (logits), :math:`z_k`.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Logarithms of the probabilities, :math:`\ell_k`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    The code shifts each row by its largest score, and takes the logarithm of 1 plus the other exponentials, which keeps the
+    digits where one probability is nearly 1. Source: :cite:p:`goodfellow2016`, equation 6.30.
+
+    Examples
+    --------
+    >>> log_softmax([1000.0, 0.0])
+    array([    0., -1000.])
+    """
+    out, top, rest = _shifted(z)
+    for n in range(z.shape[0]):
+        highest = z[n, top[n]]
+        for k in range(z.shape[1]):
+            shifted = 0.0 if z[n, k] == highest else z[n, k] - highest
+            out[n, k] = shifted - math.log1p(rest[n])
+    return out
+
+
+@compiled
+def log_softmax_vjp(g, z):
+    r"""Vector-Jacobian product of :func:`log_softmax`.
+
+    .. math::
+       :label: log-softmax-vjp
+
+       \bar z_k = \bar \ell_k - p_k \sum_{j=1}^{K} \bar \ell_j, \quad \text{where} \quad
+       p_k = \frac{e^{z_k}}{\sum_{j=1}^{K} e^{z_j}}
+
+    Parameters
+    ----------
+    g : array_like, shape (..., K)
+        Cotangent of the logarithms, :math:`\bar \ell_k`.
+    z : array_like, shape (..., K)
+        Scores (logits), :math:`z_k`.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Cotangent of the scores, :math:`\bar z_k`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    For the largest score the code uses :math:`1 - p_k`, computed from the other exponentials, which keeps the digits where
+    :math:`p_k` is nearly 1. Source: :cite:p:`goodfellow2016`, section 6.2.2.3.
+
+    Examples
+    --------
+    >>> log_softmax_vjp([1.0, 0.0], [0.0, 0.0])
+    array([ 0.5, -0.5])
+    """
+    dz, top, rest = _shifted(z)
+    for n in range(z.shape[0]):
+        t, others = top[n], 0.0
+        for k in range(z.shape[1]):
+            others += 0.0 if k == t else g[n, k]
+        for k in range(z.shape[1]):
+            p = dz[n, k] / (1 + rest[n])
+            dz[n, k] = g[n, k] * (rest[n] / (1 + rest[n])) - p * others if k == t else g[n, k] - p * (others + g[n, t])
+    return dz
+
+
+_log_softmax_vjp = log_softmax_vjp.kernel
+
+
+@compiled
+def maxout(z):
+    r"""Maxout: the largest of a group of linear units.
+
+    .. math::
+       :label: maxout
+
+       a = \max_{j} z_j
+
+    Parameters
+    ----------
+    z : array_like, shape (..., K)
+        Values of the K linear units of a group, :math:`z_j`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Activation of each group, :math:`a`.
+
+    Notes
+    -----
+    A group is the last axis: reshape the values of `M K` linear units to `(..., M, K)`. Source: :cite:p:`goodfellow2013`,
+    section 2.
+
+    Examples
+    --------
+    >>> maxout([[1.0, 3.0], [2.0, -2.0]])
+    array([3., 2.])
+    """
+    a = np.empty(z.shape[0], z.dtype)
+    for n in range(z.shape[0]):
+        a[n] = z[n, _winner(z[n])]
+    return a
+
+
+@compiled
+def maxout_vjp(g, z):
+    r"""Vector-Jacobian product of :func:`maxout`: the gradient goes to the winner only.
+
+    .. math::
+       :label: maxout-vjp
+
+       \bar z_j = \mathbb{1}[j = j^*] \, \bar a, \quad \text{where} \quad j^* = \arg\max_i z_i
+
+    Parameters
+    ----------
+    g : array_like, shape (...)
+        Cotangent of the activations, :math:`\bar a`.
+    z : array_like, shape (..., K)
+        Values of the K linear units of a group, :math:`z_j`.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        Cotangent of the linear units, :math:`\bar z_j`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Where several units tie, the first of them is the winner. Source: :cite:p:`goodfellow2013`, section 2.
+
+    Examples
+    --------
+    >>> maxout_vjp([1.0, 1.0], [[1.0, 3.0], [2.0, 2.0]])
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    dz = np.zeros_like(z)
+    for n in range(z.shape[0]):
+        dz[n, _winner(z[n])] = g[n]
+    return dz
