@@ -33,6 +33,9 @@ extensions = [
     "_ext.domain",
     "_ext.ledger",
     "_ext.formula",
+    "_ext.statements",
+    "_ext.ledger_page",
+    "_ext.claims",
     "_ext.figures",
     "_ext.notebooks",
 ]

@@ -16,6 +16,13 @@ def warn(subtype, message, location):
     logger.warning(message, location=location, type="book", subtype=subtype)
 
 
+def owner(table, key, value):
+    """The page that an entry of the domain's data comes from."""
+    if table in ("generated", "claims"):
+        return key
+    return value["doc"] if table == "equations" else value[0]
+
+
 class BookDomain(Domain):
     """Formulas and equations; the roles link an API page to the chapter and a badge to the ledger."""
 
@@ -25,6 +32,8 @@ class BookDomain(Domain):
         "shown": {},  # formula's path -> (docname, line)
         "equations": {},  # label -> {"doc", "line"}: every numbered equation
         "kinds": {},  # label -> (docname, kind, formula's path or ""): what an equation is
+        "generated": {},  # docname -> True: pages that are made from all others
+        "claims": {},  # docname -> the verdicts that its cells recorded
     }
     data_version = 1
 
@@ -38,12 +47,14 @@ class BookDomain(Domain):
             self.data["kinds"][label] = (location[0], kind, path)
 
     def clear_doc(self, docname):
-        for table, document in (("shown", lambda v: v[0]), ("equations", lambda v: v["doc"]), ("kinds", lambda v: v[0])):
-            self.data[table] = {k: v for k, v in self.data[table].items() if document(v) != docname}
+        for name, table in self.data.items():
+            if name != "version":
+                self.data[name] = {key: value for key, value in table.items() if owner(name, key, value) != docname}
 
     def merge_domaindata(self, docnames, otherdata):
-        for table, document in (("shown", lambda v: v[0]), ("equations", lambda v: v["doc"]), ("kinds", lambda v: v[0])):
-            self.data[table].update({k: v for k, v in otherdata[table].items() if document(v) in docnames})
+        for name, table in otherdata.items():
+            if name != "version":
+                self.data[name].update({key: value for key, value in table.items() if owner(name, key, value) in docnames})
 
     def resolve_xref(self, env, fromdocname, builder, typ, target, node, contnode):
         if typ == "eq":

@@ -53,6 +53,10 @@ class Formula:
         return "\n".join(lines)
 
 
+def prints_formula(obj):
+    return callable(obj) and bool(_docstring.MATH.search((inspect.getdoc(obj) or "") + "\n"))
+
+
 def find(path):
     """The formula of a full name such as ``dnnbook.activations.relu``; LookupError where there is none."""
     module, _, name = path.rpartition(".")
@@ -60,10 +64,9 @@ def find(path):
         obj = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError):
         raise LookupError(f"{path} does not exist") from None
-    doc = _docstring.read(obj)
-    if not doc.equations:
+    if not prints_formula(obj):
         raise LookupError(f"the docstring of {path} prints no labelled formula")
-    return Formula(path, module, name, doc, inspect.getsourcefile(inspect.unwrap(obj)))
+    return Formula(path, module, name, _docstring.read(obj), inspect.getsourcefile(inspect.unwrap(obj)))
 
 
 def derivatives(formula):
@@ -92,6 +95,6 @@ def public(package):
             continue
         for name in getattr(module, "__all__", []):
             obj = getattr(module, name)
-            if callable(obj) and getattr(obj, "__module__", "") == info.name and _docstring.read(obj).equations:
+            if prints_formula(obj) and getattr(obj, "__module__", "") == info.name:
                 found[f"{info.name}.{name}"] = find(f"{info.name}.{name}")
     return found, broken
