@@ -189,12 +189,11 @@ def _digits():
 
 
 def _split(x, y, held_out):
-    """Hold out the same number of every class."""
-    order = np.random.default_rng(0).permutation(len(x))
-    test = np.zeros(len(x), bool)
-    for c in np.unique(y):
-        test[order[y[order] == c][:held_out]] = True
-    train, test = order[~test[order]], order[test[order]]
+    """Hold out the same number of every class; shuffle both parts."""
+    rng = np.random.default_rng(0)
+    test = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:held_out] for c in np.unique(y)])
+    train = rng.permutation(np.setdiff1d(np.arange(len(x)), test))
+    test = rng.permutation(test)
     return Dataset(x[train], y[train], x[test], y[test])
 
 
