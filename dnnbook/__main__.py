@@ -1,0 +1,23 @@
+"""``python -m dnnbook verify``: hold every printed formula against the code."""
+
+import argparse
+import sys
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m dnnbook", description="The printed formula is the tested formula.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    verify = commands.add_parser("verify", help="check every formula of the installed package; exit status 1 if one fails")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="function, module or equation label; all by default")
+    verify.add_argument("--json", metavar="FILE", help="write the ledger to this file")
+    options = parser.parse_args(argv)
+    try:
+        from dnnbook.formula import ledger
+
+        return 0 if ledger.verify(options.names, options.json) else 1
+    except (ImportError, ValueError) as error:
+        parser.exit(2, f"python -m dnnbook: {error}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""All printed formulas of the installed package with what their checks found: the ledger."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import dnnbook
+from dnnbook.formula import checks
+from dnnbook.formula.compare import Mismatch
+from dnnbook.formula.grammar import FormulaError
+from dnnbook.formula.model import discover
+
+LIMITS = [
+    "Thresholds are probed exactly (at the number, and one float below and above) where a comparison depends on one number. "
+    "Where it depends on whole arrays, ties and zeros are drawn, but not every possible threshold.",
+    "Arrays in a check are small: 1 to 6 along each axis. A fault that shows only at large sizes is for the property tests.",
+    "Functions of whole arrays are compared by the largest element of the result: an error in an element that is far smaller "
+    "than the largest can hide below the tolerance. In float32 they are compared at numbers of ordinary size.",
+    "Where the print has no value, as 0 log 0, the code's convention is tested elsewhere; the ledger counts such points.",
+    "Random numbers are arguments (noise, masks): the print says what is done with them, not how they are distributed.",
+]
+
+
+def package_hash():
+    """A hash of the package's sources: the ledger is good for exactly this code."""
+    root = Path(dnnbook.__file__).parent
+    digest = hashlib.sha256()
+    for p in sorted([*root.rglob("*.py"), *root.rglob("*.lark")]):
+        digest.update(p.relative_to(root).as_posix().encode() + b"\0" + p.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def row(path, label):
+    """The report of one formula; a failure is a row too."""
+    try:
+        return checks.check(path, label=label)
+    except (FormulaError, Mismatch) as e:
+        return checks.Report(path, label, "", "", None, passed=False, message=str(e))
+
+
+def key(path, label, first):
+    return path if first else f"{path}#{label}"
+
+
+def selected(names):
+    """The formulas asked for: all, or those whose path or name is listed."""
+    every = discover()
+    if not names:
+        return every
+    wanted = [(p, label) for p, label in every if any(n in (p, p.rpartition(".")[2], p.split(".")[1], label) for n in names)]
+    unknown = [n for n in names if not any(n in (p, p.rpartition(".")[2], p.split(".")[1], label) for p, label in every)]
+    if unknown:
+        raise ValueError(f"no formula is called {', '.join(unknown)}; known: {', '.join(p for p, _ in every)}")
+    return wanted
+
+
+def build(names=(), progress=None):
+    """Check formulas and return the ledger as plain data.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Paths, function names or modules; all formulas by default.
+    progress : callable, optional
+        Called with each finished report.
+
+    Returns
+    -------
+    dict
+        ``package`` (hash of the sources), ``seconds`` and ``formulas``: path -> report.
+    """
+    start, rows, seen = time.perf_counter(), {}, set()
+    for path, label in selected(names):
+        report = row(path, label)
+        if progress:
+            progress(report)
+        rows[key(path, label, path not in seen)] = dataclasses.asdict(report)
+        seen.add(path)
+    return {"package": package_hash(), "version": dnnbook.__version__, "seconds": time.perf_counter() - start, "formulas": rows}
+
+
+def line(r):
+    """One row of the printed table."""
+
+    def number(x):
+        return "-" if x is None else f"{x:.1e}"
+
+    name = r.path.removeprefix("dnnbook.")
+    state = "ok" if r.passed else "FAILED"
+    return (
+        f"{name:<38} {r.label:<30} {r.points:>6} {number(r.error_print):>8} {number(r.error_parent):>8} "
+        f"{number(r.error_differences):>8} {r.ulp64:>6.2f} {r.ulp32:>6.2f}  {state}"
+    )
+
+
+HEADER = f"{'function':<38} {'equation':<30} {'points':>6} {'print':>8} {'parent':>8} {'differ.':>8} {'ulp64':>6} {'ulp32':>6}"
+
+
+def write(ledger, file):
+    """Write the ledger as JSON, whole or not at all."""
+    target = Path(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            json.dump(ledger, f, indent=1)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def verify(names=(), file=None, out=print):
+    """Check formulas, print the table, write the JSON; True if all pass."""
+    out(HEADER)
+
+    def show(r):
+        out(line(r))
+        if not r.passed:
+            out(r.message)
+
+    ledger = build(names, progress=show)
+    failed = sum(not r["passed"] for r in ledger["formulas"].values())
+    out(f"{len(ledger['formulas'])} formulas, {failed} failed, {ledger['seconds']:.1f} s")
+    if file:
+        write(ledger, file)
+    return failed == 0

@@ -1,0 +1,290 @@
+"""The printed formula of a function: its text, its tree, and the table that ties its symbols to the arguments."""
+
+import functools
+import importlib
+import inspect
+import math
+from typing import NamedTuple
+
+import numpy as np
+from lark import Token, Tree
+
+import dnnbook
+from dnnbook import _docstring
+from dnnbook.formula import values as v
+from dnnbook.formula.evaluate import Evaluator, derivative
+from dnnbook.formula.grammar import FormulaError, complain, parse
+from dnnbook.formula.names import Symbol, bindings, head, is_index, text
+
+
+class Slot(NamedTuple):
+    """One returned value: where it stands in the result, and the left side that it must equal."""
+
+    path: tuple  # (), (1,), (1, "m")
+    tex: str
+    heads: tuple
+    shape: tuple[str, ...] | None
+
+
+def free_axes(symbol):
+    """On a left side, trailing one-letter subscripts are free indices."""
+    n = 0
+    for item in reversed(symbol.others):
+        if symbol.bold or not is_index(item):
+            break
+        n += 1
+    return n
+
+
+class Formula:
+    """One numbered equation, printed in the docstring of the function that computes it."""
+
+    def __init__(self, function, label=None, tex=None, module=None):
+        self.function, self.name = function, function.__name__
+        self.module = module or importlib.import_module(function.__module__)
+        self.path = f"{function.__module__}.{self.name}"
+        self.doc = _docstring.read(function)
+        if not self.doc.equations:
+            raise FormulaError(f"{self.path}: the docstring prints no labelled equation (.. math:: with :label:)")
+        self.label, printed = next((e for e in self.doc.equations if label in (None, e[0])), self.doc.equations[0])
+        self.tex = (tex if tex is not None else printed).strip()
+        self.where = location(function, self.label)
+        self.contract = function.contract
+        self.parameters = self.contract.arguments
+        self.by_name = {a.name: a for a in self.parameters}
+        self.table = bindings([self.with_fields(a) for a in self.parameters if a.kind != "choice"], self.axes_of, self.where)
+        self.functions = {text(parse(s, self.where, "expr")): self.full(path) for s, path in self.doc.uses.items()}
+        self.choices = {
+            text(parse(a.symbols[0], self.where, "expr")): a.name for a in self.parameters if a.kind == "choice" and a.symbols
+        }
+        self.tree = parse(self.tex, self.where)
+        self.equations = self.read_equations()
+        names = {name for h, _ in self.equations for name in h.arguments}
+        self.named_on_the_left = {b.source for b in self.table if str(b.key) in names}  # g'(z) = 1 speaks about z
+        self.slots = self.read_slots()
+
+    # ---- what the docstring declares -------------------------------------------------------------
+
+    def with_fields(self, a):
+        if a.kind == "other" and not a.fields:
+            raise FormulaError(f"{self.where}: the type of {a.name} is {a.type!r}: not a number, an array or a described state")
+        return a
+
+    def field(self, source):
+        """The declared Argument of a source such as "w" or "state.m"."""
+        name, _, part = source.partition(".")
+        if not part:
+            return self.by_name[name]
+        fields = {a.name: a for a in _docstring.read(self.state_class(name)).parameters}
+        if part not in fields:
+            raise FormulaError(f"{self.where}: {self.by_name[name].type} has no field {part!r}")
+        return fields[part]
+
+    def state_class(self, name):
+        return getattr(self.module, self.by_name[name].type.split(",")[0])
+
+    def axes_of(self, source, _argument):
+        a = self.field(source)
+        return len(a.shape) if a.kind == "array" and a.shape is not None else 0
+
+    def full(self, path):
+        return path if "." in path else f"{self.function.__module__}.{path}"
+
+    def table_sources(self):
+        return list(dict.fromkeys(b.source for b in self.table))
+
+    @functools.cached_property
+    def pointwise(self):
+        """Is every array of any shape, so that the print speaks about one element?"""
+        return all(self.axes_of(s, None) == 0 for s in self.table_sources())
+
+    # ---- what is printed -----------------------------------------------------------------------------
+
+    def read_equations(self):
+        """[(left side, [left tree, right trees ...])]; definitions after "where" come first."""
+        main, definitions, declared, out = [], [], {b.key: b.tex for b in self.table}, []
+        target = main
+        for c in self.leaves(next(c for c in self.tree.children if isinstance(c, Tree))):
+            if isinstance(c, Token):
+                target = definitions if c.type == "WHERE" else target
+                continue
+            sides = [x for x in c.children if isinstance(x, Tree)]
+            if next(x for x in c.children if getattr(x, "type", "") != "AMP") is sides[0]:
+                target.append(sides)
+            elif target:
+                target[-1] += sides  # a row that begins with "=" continues the one above
+            else:
+                self.fail(c, "the first line has no left side")
+        for sides in definitions + main:
+            h = self.head(sides[0])
+            if h is None:
+                self.fail(sides[0], "the left side is neither a symbol, nor f(z), nor a partial derivative")
+            if h.kind in ("symbol", "square") and h.key in declared:
+                self.fail(sides[0], f"the left side defines {declared[h.key]}, which has a meaning already")
+            declared[h.key] = str(h.key)
+            out.append((h, sides))
+        return out
+
+    def fail(self, tree, message):
+        complain(self.tex, tree.meta.start_pos, message, self.where)
+
+    def leaves(self, block):
+        for c in block.children:
+            if isinstance(c, Tree) and c.data == "block":
+                yield from self.leaves(c)
+            else:
+                yield c
+
+    def head(self, tree):
+        try:
+            return head(tree, free_axes)
+        except ValueError as e:
+            self.fail(tree, str(e))
+
+    def letters(self, h, tree):
+        """The free indices of a left side."""
+        if h.kind == "function":
+            return []
+        target = [c for c in tree.children if isinstance(c, Tree)][-1] if h.kind == "partial" else tree
+        s = Symbol(target)
+        letters = [text(i) for i in s.others[len(s.others) - free_axes(s) :]]
+        if len(set(letters)) < len(letters):
+            self.fail(tree, "the same index twice on the left side")
+        return letters
+
+    # ---- what is returned ------------------------------------------------------------------------------
+
+    def read_slots(self):
+        heads, out = [h for h, _ in self.equations], []
+        many = len(self.doc.returns) > 1
+        for i, r in enumerate(self.doc.returns):
+            front = (i,) if many else ()
+            for part, tex in (r.fields or {None: None}).items():
+                path = front if part is None else (*front, part)
+                declared = [tex] if tex else r.symbols
+                if not declared:
+                    raise FormulaError(f"{self.where}: the first sentence on the returned value must give its printed symbol")
+                found = [self.head(parse(d, self.where, "expr")) for d in declared]
+                known = tuple(h for h in found if h in heads)
+                if not known and not (part and self.is_declared(tex)):
+                    raise FormulaError(
+                        f"{self.where}: the function returns {declared[0]}, but no left side of the print is that"
+                    )
+                out.append(Slot(path, declared[0], known, r.shape))
+        if not out:
+            raise FormulaError(f"{self.where}: the docstring has no Returns section")
+        return out
+
+    def is_declared(self, tex):
+        s = Symbol(parse(tex, self.where, "expr"))
+        return Evaluator(self, {b.source: v.mpf(1) for b in self.table}).find(s) is not None
+
+    def result_shape(self, h):
+        return next((s.shape for s in self.slots if h in s.heads), None) if hasattr(self, "slots") else None
+
+    # ---- evaluation --------------------------------------------------------------------------------------
+
+    def dimensions(self, arguments):
+        """The sizes that the dimension letters of the declared shapes have for these arguments."""
+        out = {}
+        for source in self.table_sources():
+            a = self.field(source)
+            for letter, n in zip(a.shape or (), v.shape(arguments.get(source)), strict=False):
+                out |= {letter: n} if letter.isalpha() else {}
+        return out
+
+    def evaluate(self, arguments):
+        """The printed value of every slot: a list over slots of lists over right sides; and the evaluator."""
+        e = Evaluator(self, arguments)
+        results = dict(e.run())
+        out = []
+        for slot in self.slots:
+            sides = [x for h in slot.heads for x in results[h]]
+            out.append(sides or [e.ev(parse(slot.tex, self.where, "expr"))])
+        return out, e
+
+    def value(self, arguments):
+        """The printed value of the first returned quantity."""
+        return self.evaluate(arguments)[0][0][0]
+
+    def function_named(self, name, arguments):
+        """The formula that a symbol stands for, or None: declared by "Here ... is :func:`...`", or chosen by an argument."""
+        if name in self.choices:
+            return load(f"dnnbook.activations.{arguments[self.choices[name]]}")
+        return load(self.functions[name]) if name in self.functions else None
+
+    def apply(self, xs, caller, primes=0):
+        """This formula as a function inside another print: xs for its first arguments, the rest by name from the caller."""
+        if primes and (printed := printed_derivative(self.path)):
+            return printed.apply(xs, caller, primes - 1)
+        names = self.table_sources()
+        if len(xs) > len(names):
+            raise ValueError(f"{self.name} takes {', '.join(names)}")
+        rest = {n: caller[n] if n in caller else v.exact(self.default(n)) for n in names[len(xs) :]}
+
+        def at(*values):
+            return self.value({**rest, **dict(zip(names, values, strict=False))})
+
+        def f(*values):
+            return derivative(lambda x: at(x, *values[1:]), values[0], primes)
+
+        return v.elementwise(f, *xs) if self.pointwise else f(*xs)
+
+    def default(self, name):
+        value = self.contract.signature.parameters[name].default
+        if value is inspect.Parameter.empty:
+            raise ValueError(f"{self.name} needs a value for {name}")
+        return value
+
+    def show(self, arguments):
+        """Arguments as a reader would type them."""
+        return ", ".join(f"{k}={show(x)}" for k, x in arguments.items())
+
+
+def show(x):
+    if isinstance(x, np.ndarray):
+        return "[" + ", ".join(map(show, x.tolist() if x.dtype != object else list(x))) + "]"
+    if isinstance(x, list):
+        return "[" + ", ".join(map(show, x)) + "]"
+    return str(x) if isinstance(x, (str, int, np.integer)) else f"{float(x):.6g}" if not math.isinf(x) else str(x)
+
+
+def location(function, label):
+    """file:line of the equation, the file relative to the package."""
+    body = inspect.unwrap(function)
+    code = body.__code__
+    file = code.co_filename.replace("\\", "/").rpartition("/dnnbook/")[2]
+    line = code.co_firstlineno
+    try:
+        lines = inspect.getsourcelines(body)[0]
+        line += next((i for i, t in enumerate(lines) if f":label: {label}" in t), 0)
+    except OSError:
+        pass  # built from text, as in the tests
+    return f"dnnbook/{file}:{line}"
+
+
+@functools.cache
+def load(path, label=None):
+    """The formula that a function of the package prints."""
+    module, _, name = path.rpartition(".")
+    return Formula(getattr(importlib.import_module(module), name), label)
+
+
+@functools.cache
+def printed_derivative(path):
+    """The formula of f_grad where f is elementwise and the package prints it."""
+    module, _, name = path.rpartition(".")
+    f = getattr(importlib.import_module(module), f"{name}_grad", None)
+    return load(f"{path}_grad") if f is not None and _docstring.read(f).equations else None
+
+
+def discover():
+    """(path, label) of every printed equation of the public functions, in the order of the package."""
+    out = []
+    for name in dnnbook.__all__:
+        module = importlib.import_module(f"dnnbook.{name}")
+        for public in getattr(module, "__all__", ()):
+            f = getattr(module, public)
+            if inspect.isfunction(f) and hasattr(f, "contract") and f.__module__ == module.__name__:
+                out += [(f"{module.__name__}.{public}", label) for label, _ in _docstring.read(f).equations]
+    return out

@@ -1,0 +1,193 @@
+"""Which printed symbol stands for which argument: an explicit table per formula, read from the docstring.
+
+There is no guessing: ``m_{t-1}`` means the argument whose description says so; a symbol that no description has is an error.
+"""
+
+import re
+from typing import NamedTuple
+
+from lark import Token, Tree
+
+from dnnbook.formula.grammar import FormulaError, complain, parse
+
+STEP = re.compile(r"t([+-]\d+)?")
+BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
+
+
+def name_of(tree):
+    r"""The plain name of a symbol: \hat{\mathbf{y}} is "y_hat", \varepsilon is "epsilon"."""
+    head = tree.children[0]
+    if head.type == "WRAP":
+        inner = tree.children[1]
+        inner = str(inner) if isinstance(inner, Token) else name_of(inner)
+        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde") else inner
+    if head.type == "NAMED":
+        return re.search(r"\{(\w+)\}", head).group(1)
+    return head.lstrip("\\").removeprefix("var")
+
+
+def text(tree):
+    """A subscript or label as words."""
+    if isinstance(tree, Token):
+        return str(tree)
+    if tree.data == "symbol":
+        return name_of(tree)
+    if tree.data == "scripted":
+        return Symbol(tree).label_text()
+    sign = {"add": "+", "sub": "-"}.get(tree.data, "")
+    return sign.join(text(c) for c in tree.children)
+
+
+class Symbol:
+    """A printed symbol with its scripts sorted: indices, layer label, primes and stars, powers."""
+
+    def __init__(self, tree):
+        base, scripts = (tree.children[0], tree.children[1:]) if tree.data == "scripted" else (tree, [])
+        self.tree, self.base, self.items, self.label, self.marks, self.powers = tree, base, [], "", "", []
+        for s in scripts:
+            if s.data == "lower":
+                for item in s.children:
+                    self.items += item.children if item.data == "product" else [item]
+            elif s.data in ("prime", "star"):
+                self.marks += "'" if s.data == "prime" else "*"
+            elif s.data == "upper" and s.children[0].data == "paren":
+                self.label = text(s.children[0].children[0])
+            else:
+                self.powers.append(s)
+        if sum(s.data == "lower" for s in scripts) > 1 or len(self.powers) + bool(self.label) + ("*" in self.marks) > 1:
+            raise ValueError("two superscripts, or two subscripts, on one symbol: use braces")
+        self.name = name_of(base) if base.data == "symbol" else None
+        self.bold = base.data == "symbol" and any(t in BOLD for t in base.scan_values(lambda t: isinstance(t, Token)))
+
+    @property
+    def stem(self):
+        return (self.name or "") + self.marks
+
+    @property
+    def step(self):
+        found = [text(i) for i in self.items if STEP.fullmatch(text(i))]
+        return found[0] if found else None
+
+    @property
+    def others(self):
+        """Subscripts that are not a step in time: indices and labels."""
+        return [i for i in self.items if not STEP.fullmatch(text(i))]
+
+    def label_text(self):
+        return self.stem + "".join(text(i) for i in self.items) + (f"({self.label})" if self.label else "")
+
+
+class Key(NamedTuple):
+    """The identity of a symbol: what must be the same for two prints to mean the same thing."""
+
+    stem: str
+    labels: tuple[str, ...]  # subscripts that are part of the name, as in \beta_1
+    layer: str  # a superscript in parentheses
+    step: str | None  # t, t-1 or t+1
+    bold: bool
+    axes: int  # how many indices an element has
+
+    def __str__(self):
+        layer = f"^({self.layer})" if self.layer else ""
+        subs = [*self.labels, *([self.step] if self.step else [])]
+        return self.stem + (f"_{','.join(subs)}" if subs else "") + layer
+
+
+def is_index(item):
+    return item.data == "symbol" and len(text(item)) == 1 and text(item).islower()
+
+
+def declared_key(symbol, axes, tex, where):
+    """The key of a symbol as the docstring declares it for an argument with that many axes."""
+    others = symbol.others
+    if symbol.bold:
+        return Key(symbol.stem, tuple(map(text, others)), symbol.label, symbol.step, True, axes)
+    split = len(others) - axes
+    if split < 0 or not all(is_index(i) for i in others[split:]):
+        complain(tex, 0, f"an array with {axes} axes is printed bold, or with {axes} indices", where)
+    return Key(symbol.stem, tuple(map(text, others[:split])), symbol.label, symbol.step, False, axes)
+
+
+class Binding(NamedTuple):
+    """A printed symbol and where its value comes from."""
+
+    tex: str
+    key: Key
+    source: str  # "w", or "state.m"
+    shift: int  # the symbol is the argument plus this: t = state.t + 1
+
+
+class Head(NamedTuple):
+    """A left side: a symbol, a function of its arguments, or a partial derivative."""
+
+    kind: str  # "symbol", "square", "function", "partial"
+    key: Key | None = None
+    primes: int = 0
+    arguments: tuple[str, ...] = ()
+    of: str = ""  # the name on top of a partial derivative
+
+
+def head(tree, axes_of):
+    """Read a left side; `axes_of(symbol)` tells how many of its subscripts are free indices."""
+    if tree.data in ("symbol", "scripted"):
+        s = Symbol(tree)
+        square = [text(p.children[0]) for p in s.powers if p.data == "upper"] == ["2"]
+        if s.name and (not s.powers or square):
+            return Head("square" if square else "symbol", free_key(s, axes_of(s)))
+    if tree.data == "product" and len(tree.children) == 2 and tree.children[1].data == "paren":
+        s = Symbol(tree.children[0]) if tree.children[0].data in ("symbol", "scripted") else None
+        if s and s.name and not s.items:
+            key = Key(s.stem.rstrip("'"), (), s.label, None, s.bold, 0)
+            return Head(
+                "function", key, s.marks.count("'"), tuple(text(a) for a in tree.children[1].children if isinstance(a, Tree))
+            )
+    if tree.data == "fcall" and isinstance(tree.children[0], Tree):
+        f, args = tree.children
+        name = function_name(f)
+        key = Key(name, (), "", None, False, 0)
+        return Head("function", key, len(f.children) - 1, tuple(text(a) for a in args.children if isinstance(a, Tree)))
+    if tree.data == "partial":
+        top, below = [c for c in tree.children if isinstance(c, Tree)]
+        s = Symbol(below)
+        return Head("partial", free_key(s, axes_of(s)), of=Symbol(top).label_text())
+    return None
+
+
+def function_name(f):
+    return re.search(r"\w+(?=\}?$)", f.children[0]).group()
+
+
+def free_key(s, axes):
+    others = s.others
+    split = len(others) - axes
+    return Key(s.stem, tuple(map(text, others[:split])), s.label, s.step, s.bold, axes)
+
+
+def bindings(arguments, axes_of, where):
+    """The table of a formula: each declared symbol with the argument that it means."""
+    table = []
+    for a in arguments:
+        found = [(f"{a.name}.{f}", tex) for f, tex in a.fields.items()] or [(a.name, tex) for tex in a.symbols]
+        rows = [row for source, tex in found if (row := binding(source, tex, axes_of(source, a), where))]
+        if not rows:
+            raise FormulaError(f"{where}: the first sentence on the argument {a.name} must give its printed symbol")
+        table += rows
+    owners = {}
+    for b in table:
+        if owners.setdefault(b.key, b.source) != b.source:
+            raise FormulaError(f"{where}: {b.tex} is declared for both {owners[b.key]} and {b.source}")
+    return table
+
+
+def binding(source, tex, axes, where):
+    """One row of the table, or None where the maths is not a symbol."""
+    tree, shift = parse(tex, where, "expr"), 0
+    if tree.data in ("add", "sub") and tree.children[1].data == "number":  # "t - 1": the print's t is one more
+        n = int(tree.children[1].children[0])
+        tree, shift = tree.children[0], n if tree.data == "sub" else -n
+    if tree.data not in ("symbol", "scripted"):
+        return None
+    s = Symbol(tree)
+    if s.name is None or s.powers:
+        return None
+    return Binding(tex, declared_key(s, axes, tex, where), source, shift)
