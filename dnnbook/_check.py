@@ -1,6 +1,7 @@
 """Holds a call against its docstring: shapes, dtypes and ranges, with one wording of every error."""
 
 import inspect
+import math
 import operator
 
 import numpy as np
@@ -12,6 +13,8 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def as_float(where, name, value):
     """An array of float32 or float64; integers and booleans become float64."""
+    if type(value) is np.ndarray and value.dtype in FLOATS:
+        return value
     try:
         a = np.asarray(value)
     except ValueError as error:
@@ -26,6 +29,8 @@ def as_float(where, name, value):
 def as_scalar(where, argument, value, integer=False):
     """A number inside the interval that the docstring states."""
     try:
+        if isinstance(value, str) or (isinstance(value, np.ndarray) and value.ndim > 0):
+            raise TypeError
         x = operator.index(value) if integer else float(value)
     except (TypeError, ValueError):
         expected = "an integer" if integer else "a number"
@@ -33,6 +38,17 @@ def as_scalar(where, argument, value, integer=False):
     if argument.domain is not None and x not in argument.domain:
         raise ValueError(f"{where}: {argument.name} is {value!r}, expected a number in {argument.domain.text}")
     return x
+
+
+def hold_range(where, argument, value):
+    """An error if a number of the array lies outside the interval that the docstring states; NaN passes."""
+    d = argument.domain
+    if d is None or value.size == 0:
+        return
+    low, high = d.low > -math.inf and value.min(), d.high < math.inf and value.max()
+    for x in (low, high):
+        if x is not False and x == x and x not in d:
+            raise ValueError(f"{where}: {argument.name} has a value {x}, expected values in {d.text}")
 
 
 def shape_text(argument):
@@ -43,47 +59,62 @@ def shape_text(argument):
 class Contract:
     """What the docstring of one function promises about its arguments and results; read on the first call."""
 
-    def __init__(self, body, elementwise=False):
+    def __init__(self, body, elementwise=False, casts=True):
         self.body, self.name, self.is_elementwise = body, body.__name__, elementwise
+        self.casts = casts  # numbers are cast to the dtype of the arrays, as compiled code wants them
+        self.ready = {}  # shapes and dtypes of calls that needed no conversion
 
     def __getattr__(self, name):
-        if name not in ("signature", "doc", "arguments"):
+        if name not in ("signature", "doc", "arguments", "names", "defaults"):
             raise AttributeError(name)
         self.signature = inspect.signature(self.body)
         self.doc = _docstring.read(self.body)
+        self.names = list(self.signature.parameters)
+        self.defaults = {n: p.default for n, p in self.signature.parameters.items() if p.default is not p.empty}
         by_name = {a.name: a for a in self.doc.parameters}
-        missing = [p for p in self.signature.parameters if p not in by_name]
+        missing = [p for p in self.names if p not in by_name]
         if missing:
             raise TypeError(f"{self.name}: the docstring does not describe {', '.join(missing)}")
-        self.arguments = [by_name[p] for p in self.signature.parameters]
+        self.arguments = [by_name[p] for p in self.names]
         return self.__dict__[name]
 
     def given(self, args, kwargs):
         """The values of all parameters in order, defaults filled in."""
-        if not kwargs and len(args) == len(self.arguments):
-            return args
+        names, defaults = self.names, self.defaults
+        if not kwargs and len(args) == len(names):
+            return list(args)
+        rest = names[len(args) :]
+        if len(args) <= len(names) and kwargs.keys() <= set(rest) and all(n in kwargs or n in defaults for n in rest):
+            return [*args, *[kwargs[n] if n in kwargs else defaults[n] for n in rest]]
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        bound.apply_defaults()
-        return bound.arguments.values()
 
     def elementwise(self, args, kwargs):
         """Arguments of an elementwise function in one dtype, ready to broadcast."""
-        values = list(self.given(args, kwargs))
+        values, arrays = self.given(args, kwargs), []
         for i, a in enumerate(self.arguments):
-            values[i] = as_scalar(self.name, a, values[i]) if a.kind == "float" else as_float(self.name, a.name, values[i])
-        arrays = [v for v in values if isinstance(v, np.ndarray)]
-        dtype = np.result_type(*arrays)
-        if len(arrays) > 1:
+            if a.kind == "float":
+                values[i] = as_scalar(self.name, a, values[i])
+            else:
+                arrays.append((values[i], as_float(self.name, a.name, values[i])))
+                values[i] = arrays[-1][1]
+        dtype = self.common(arrays)
+        if len(arrays) > 1 and any(v.shape != arrays[0][1].shape for _, v in arrays):
             try:
-                np.broadcast_shapes(*(v.shape for v in arrays))
+                np.broadcast_shapes(*[v.shape for _, v in arrays])
             except ValueError:
                 named = zip(self.arguments, values, strict=True)
-                shapes = ", ".join(f"{a.name} {v.shape}" for a, v in named if isinstance(v, np.ndarray))
+                shapes = ", ".join(f"{a.name} {v.shape}" for a, v in named if a.kind == "array")
                 raise ValueError(f"{self.name}: the shapes do not broadcast: {shapes}") from None
-        return [np.asarray(v, dtype) for v in values], dtype
+        return [v if type(v) is np.ndarray and v.dtype is dtype else np.asarray(v, dtype) for v in values], dtype
+
+    @staticmethod
+    def common(arrays):
+        """The dtype of pairs (argument, array); as in NumPy, a Python number adapts to the others."""
+        dtypes = {a.dtype for v, a in arrays if type(v) not in (int, float)}
+        return dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes) if dtypes else FLOATS[1]
 
     def output(self, out, values, dtype):
         """The array that `out=` names, if it fits."""
@@ -95,34 +126,51 @@ class Contract:
 
     def bind(self, args, kwargs):
         """Arguments as the body wants them: contiguous, one dtype, their declared number of axes."""
-        values, sizes, lead = list(self.given(args, kwargs)), {}, {}
-        floats = []
+        values = self.given(args, kwargs)
+        key = tuple([(v.shape, v.dtype) if type(v) is np.ndarray and v.flags.c_contiguous else None for v in values])
+        if key not in self.ready:
+            arrays, shapes, dtype = self.arrays(values)
+            if len(self.ready) < 64 and all(new is old for new, old in zip(arrays, values, strict=True)):
+                self.ready[key] = shapes, dtype  # such arrays need no change: the next call skips the work above
+            values = arrays
+        else:
+            shapes, dtype = self.ready[key]
         for i, a in enumerate(self.arguments):
-            if a.kind == "array" and not a.integer:
-                values[i] = as_float(self.name, a.name, values[i])
-                floats.append(values[i].dtype)
-            elif a.kind == "array":
+            if a.kind == "array":
+                if a.domain is not None:
+                    hold_range(self.name, a, values[i])
+                elif a.below is not None:
+                    self.hold_integers(a, values[i], shapes[a.below])
+            elif a.kind in ("float", "int"):
+                x = as_scalar(self.name, a, values[i], a.kind == "int")
+                values[i] = dtype.type(x) if self.casts and a.kind == "float" and dtype is not None else x
+            elif a.kind == "choice" and values[i] not in a.choices:
+                raise ValueError(f"{self.name}: {a.name} is {values[i]!r}, expected one of {', '.join(map(repr, a.choices))}")
+        return values, shapes, dtype
+
+    def arrays(self, values):
+        """The array arguments converted, the shapes that their declarations name, and the common dtype."""
+        values, shapes = list(values), {}
+        for i, a in enumerate(self.arguments):
+            if a.kind == "array" and a.integer:
                 values[i] = np.asarray(values[i])
                 if values[i].dtype.kind not in "iu":
                     raise TypeError(f"{self.name}: {a.name} has dtype {values[i].dtype}, expected integers")
+            elif a.kind == "array":
+                values[i] = as_float(self.name, a.name, values[i])
+        floats = [v.dtype for v, a in zip(values, self.arguments, strict=True) if a.kind == "array" and not a.integer]
         dtype = np.result_type(*floats) if floats else None
         for i, a in enumerate(self.arguments):
-            if a.kind == "array":
-                values[i] = self.shaped(a, values[i], sizes, lead, None if a.integer else dtype)
-            elif a.kind in ("float", "int"):
-                values[i] = as_scalar(self.name, a, values[i], a.kind == "int")
-                if a.kind == "float" and dtype is not None:
-                    values[i] = dtype.type(values[i])
-            elif a.kind == "choice" and values[i] not in a.choices:
-                raise ValueError(f"{self.name}: {a.name} is {values[i]!r}, expected one of {', '.join(map(repr, a.choices))}")
-        return values, lead, dtype
+            if a.kind == "array" and a.shape is not None:
+                values[i] = self.shaped(a, values[i], shapes)
+            if a.kind == "array" and not a.integer:
+                values[i] = np.asarray(values[i], dtype, order="C")
+        return values, shapes, dtype
 
-    def shaped(self, a, value, sizes, lead, dtype):
+    def shaped(self, a, value, shapes):
         """One array held against its declared shape; leading axes are folded into one."""
-        if a.shape is None:
-            return value if dtype is None else np.asarray(value, dtype)
         got = value.shape
-        wrong = f"{self.name}: {a.name} has shape {got}, expected {a.shape_text}"
+        wrong = f"{self.name}: {a.name} has shape {got}, expected {shape_text(a)}"
         if a.flat and value.ndim == len(a.shape) - 1:
             value = value[:, None]
         fits = value.ndim >= len(a.shape) if a.lead else value.ndim == len(a.shape)
@@ -130,20 +178,29 @@ class Contract:
             raise ValueError(wrong)
         front = value.ndim - len(a.shape)
         for letter, n in zip(a.shape, value.shape[front:], strict=True):
-            expected, owner = (int(letter), "") if letter.isdigit() else sizes.setdefault(letter, (n, f" as in {a.name} {got}"))
+            expected, owner = (
+                (int(letter), "") if letter.isdigit() else shapes.setdefault(letter, (n, f" as in {a.name} {got}"))
+            )
             if n != expected:
                 raise ValueError(f"{wrong} with {letter} = {expected}{owner}")
             if n == 0:
                 raise ValueError(f"{wrong} with {letter} at least 1")
         if a.lead:
-            if lead.setdefault("...", value.shape[:front]) != value.shape[:front]:
-                raise ValueError(f"{wrong} with ... = {lead['...']}")
-            value = value.reshape(-1, *value.shape[front:])
-        if a.below is not None and value.size and not 0 <= value.min() <= value.max() < sizes[a.below][0]:
-            n = sizes[a.below][0]
-            raise ValueError(f"{self.name}: {a.name} has values from {value.min()} to {value.max()}, expected 0 to {n - 1}")
-        lead[shape_text(a)] = got  # a result declared with the same shape gets this one back
-        return np.ascontiguousarray(value, dtype)
+            lead = shapes.setdefault("...", value.shape[:front])
+            if lead != value.shape[:front]:
+                raise ValueError(f"{wrong} with ... = {lead}")
+            if front != 1:
+                value = value.reshape(-1, *value.shape[front:])
+        same = shapes.setdefault(shape_text(a), got)  # a result declared with the same shape gets this one back
+        if a.flat and same != got:
+            raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {same}")
+        return value
+
+    def hold_integers(self, a, value, size):
+        """An error if an integer of the array is no index below the size that the docstring names."""
+        if value.size and not 0 <= value.min() <= value.max() < size[0]:
+            text = f"has values from {value.min()} to {value.max()}, expected 0 to {size[0] - 1}"
+            raise ValueError(f"{self.name}: {a.name} {text}")
 
     def finish(self, result, shapes, dtype):
         """Results in the dtype and with the axes of the arguments."""
@@ -153,7 +210,8 @@ class Contract:
 
     def restored(self, r, y, shapes, dtype):
         if r.kind == "float":
-            return (dtype or np.dtype(np.float64)).type(y)
+            with np.errstate(all="ignore"):  # a loss beyond the range of float32 becomes infinite
+                return (dtype or FLOATS[1]).type(y)
         if r.kind != "array":
             return y
         if r.lead:

@@ -29,31 +29,33 @@ def elementwise(body):
     The function takes arrays of any shape that broadcast, and ``out=``; float32 stays float32, integers count as float64.
     """
     ufunc = numba.vectorize(cache=True)(body)
+    quiet = np.errstate(all="ignore")(ufunc)  # NaN and infinities go through silently
+    contract = Contract(body, elementwise=True)
     compiled_types = set()
 
     @functools.wraps(body)
     def function(*args, out=None, **kwargs):
-        values, dtype = function.contract.elementwise(args, kwargs)
+        values, dtype = contract.elementwise(args, kwargs)
         if dtype not in compiled_types:
             ty = numba.from_dtype(dtype)
             ufunc.add(ty(*[ty] * len(values)))
             compiled_types.add(dtype)
-        with np.errstate(all="ignore"):  # NaN and infinities go through silently
-            return ufunc(*values) if out is None else ufunc(*values, function.contract.output(out, values, dtype))
+        if out is not None:
+            contract.output(out, values, dtype)
+        return quiet(*values, out, dtype=dtype)  # the dtype, lest float32 run in a float64 loop compiled earlier
 
     function.kernel = ufunc
-    function.contract = Contract(body, elementwise=True)
+    function.contract = contract
     return function
 
 
-def _public(body, run):
-    contract = Contract(body)
+def _public(body, run, casts):
+    contract = Contract(body, casts=casts)
 
     @functools.wraps(body)
     def function(*args, **kwargs):
         values, shapes, dtype = contract.bind(args, kwargs)
-        with np.errstate(all="ignore"):
-            return contract.finish(run(*values), shapes, dtype)
+        return contract.finish(run(*values), shapes, dtype)
 
     function.kernel = run
     function.contract = contract
@@ -62,9 +64,9 @@ def _public(body, run):
 
 def compiled(body):
     """Make a public function out of a formula for whole arrays, compiled."""
-    return _public(body, kernel(body))
+    return _public(body, kernel(body), casts=True)
 
 
 def checked(body):
     """Make a public function out of a formula for whole arrays, in plain NumPy."""
-    return _public(body, body)
+    return _public(body, np.errstate(all="ignore")(body), casts=False)
