@@ -307,7 +307,7 @@ def relu(z):
 
     Notes
     -----
-    Source: :cite:p:`glorot2011`, section 3.
+    Source: :cite:p:`glorot2011`.
 
     Examples
     --------
@@ -372,7 +372,7 @@ def absolute_relu(z):
 
     Notes
     -----
-    Source: :cite:p:`jarrett2009`, section 2.
+    Source: :cite:p:`jarrett2009`.
 
     Examples
     --------
@@ -439,7 +439,7 @@ def leaky_relu(z, alpha=0.01):
 
     Notes
     -----
-    Source: :cite:p:`maas2013`, section 2.
+    Source: :cite:p:`maas2013`.
 
     Examples
     --------
@@ -473,7 +473,7 @@ def leaky_relu_grad(z, alpha=0.01):
     Notes
     -----
     Any number between the two slopes is a subgradient at the kink; we take the slope of the negative side, as PyTorch does.
-    Source: :cite:p:`maas2013`, section 2.
+    Source: :cite:p:`maas2013`.
 
     Examples
     --------

@@ -168,7 +168,7 @@ def hidden_delta(delta, W, z, activation):
     Notes
     -----
     The error of a unit is the partial derivative of the loss with respect to its pre-activation. Source:
-    :cite:p:`rumelhart1986`, equations 4 to 7.
+    :cite:p:`rumelhart1986`, equations 5 and 7.
 
     Examples
     --------

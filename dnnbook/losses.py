@@ -361,7 +361,7 @@ def sigmoid_cross_entropy(z, y):
        :label: sigmoid-cross-entropy
 
        E = -\frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K}
-       \left( y_{nk} \log \sigma(z_{nk}) + (1 - y_{nk}) \log \sigma(-z_{nk}) \right)
+       \left( y_{nk} \log(\sigma(z_{nk})) + (1 - y_{nk}) \log(\sigma(-z_{nk})) \right)
 
     Here :math:`\sigma` is :func:`dnnbook.activations.sigmoid`.
 
