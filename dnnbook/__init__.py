@@ -13,9 +13,11 @@ __all__ = [
     "initializers",
     "dense",
     "optimizers",
+    "layers",
     "network",
     "train",
     "datasets",
+    "figures",
     "formula",
 ]
 
