@@ -94,6 +94,7 @@ def run(formula, trials=12, seed=0):
             f"{formula.where}: the print has no value at {report.undefined} of {report.points} points\n    {formula.tex}"
         )
     if parent:
+        bases = [parents.complete(formula, parent, base) for base in bases]
         report.error_parent = parents.against_print(formula, parent, kind, bases)
         report.error_differences = parents.against_code(formula, parent, kind, bases)
     return report

@@ -21,7 +21,7 @@ def call(formula, arguments, dtype=np.float64):
     args = []
     for p in formula.parameters:
         if p.kind == "other":
-            cls = formula.state_class(p.name)
+            cls = formula.state_class(p)
             args.append(cls(**{f: cast(arguments[f"{p.name}.{f}"], dtype) for f in p.fields}))
         elif p.name in arguments:
             args.append(cast(arguments[p.name], dtype))
@@ -62,10 +62,11 @@ def printed(formula, arguments, digits):
         for one in elements(formula, arguments):
             values, last = formula.evaluate(one)
             per_element.append(values)
-        if not formula.pointwise:
+        if not formula.pointwise or not any(isinstance(x, np.ndarray) for x in arguments.values()):
             return per_element[0], last
+        slots = [list(zip(*(e[s] for e in per_element), strict=True)) for s in range(len(formula.slots))]
         joined = [
-            [as_array([e[s][k] for e in per_element]) for k in range(len(per_element[0][s]))] for s in range(len(formula.slots))
+            [x[0] if slot.single else as_array(x) for x in sides] for slot, sides in zip(formula.slots, slots, strict=True)
         ]
         return joined, last
 

@@ -239,6 +239,8 @@ class Evaluator:
                 for axis, item in enumerate(hit[1]):
                     if item.data == "symbol" and name_of(item) == letter:
                         return hit[0].shape[axis]
+            elif t.data == "scripted" and s.name and any(text(i) == letter for i in s.items):
+                self.unknown(s)
         self.fail(trees[0], f"no array tells how far the index {letter} runs")
 
     def ev_cases(self, *rows):

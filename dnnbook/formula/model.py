@@ -24,6 +24,7 @@ class Slot(NamedTuple):
     tex: str
     heads: tuple
     shape: tuple[str, ...] | None
+    single: bool = False  # one number beside arrays of any shape: a state's step count
 
 
 def free_axes(symbol):
@@ -73,15 +74,16 @@ class Formula:
     def field(self, source):
         """The declared Argument of a source such as "w" or "state.m"."""
         name, _, part = source.partition(".")
-        if not part:
-            return self.by_name[name]
-        fields = {a.name: a for a in _docstring.read(self.state_class(name)).parameters}
+        return self.field_of(self.by_name[name], part) if part else self.by_name[name]
+
+    def field_of(self, state, part):
+        fields = {a.name: a for a in _docstring.read(self.state_class(state)).parameters}
         if part not in fields:
-            raise FormulaError(f"{self.where}: {self.by_name[name].type} has no field {part!r}")
+            raise FormulaError(f"{self.where}: {state.type} has no field {part!r}")
         return fields[part]
 
-    def state_class(self, name):
-        return getattr(self.module, self.by_name[name].type.split(",")[0])
+    def state_class(self, state):
+        return getattr(self.module, state.type.split(",")[0])
 
     def axes_of(self, source, _argument):
         a = self.field(source)
@@ -170,7 +172,8 @@ class Formula:
                     raise FormulaError(
                         f"{self.where}: the function returns {declared[0]}, but no left side of the print is that"
                     )
-                out.append(Slot(path, declared[0], known, r.shape))
+                single = part is not None and self.field_of(r, part).kind == "int"
+                out.append(Slot(path, declared[0], known, r.shape, single))
         if not out:
             raise FormulaError(f"{self.where}: the docstring has no Returns section")
         return out
@@ -253,14 +256,14 @@ def location(function, label):
     """file:line of the equation, the file relative to the package."""
     body = inspect.unwrap(function)
     code = body.__code__
-    file = code.co_filename.replace("\\", "/").rpartition("/dnnbook/")[2]
+    before, package, file = code.co_filename.replace("\\", "/").rpartition("/dnnbook/")
     line = code.co_firstlineno
     try:
         lines = inspect.getsourcelines(body)[0]
         line += next((i for i, t in enumerate(lines) if f":label: {label}" in t), 0)
     except OSError:
         pass  # built from text, as in the tests
-    return f"dnnbook/{file}:{line}"
+    return f"{package.strip('/')}/{file}:{line}" if before else f"{file.rpartition('/')[2]}:{line}"
 
 
 @functools.cache

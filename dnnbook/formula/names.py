@@ -20,7 +20,7 @@ def name_of(tree):
     if head.type == "WRAP":
         inner = tree.children[1]
         inner = str(inner) if isinstance(inner, Token) else name_of(inner)
-        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde") else inner
+        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde", r"\Delta") else inner
     if head.type == "NAMED":
         return re.search(r"\{(\w+)\}", head).group(1)
     return head.lstrip("\\").removeprefix("var")

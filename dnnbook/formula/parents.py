@@ -8,7 +8,8 @@ import numpy as np
 from mpmath import mpf
 from scipy import differentiate
 
-from dnnbook.formula import compare
+from dnnbook._docstring import INFINITE
+from dnnbook.formula import compare, sample
 from dnnbook.formula import values as v
 from dnnbook.formula.evaluate import Evaluator, derivative
 
@@ -35,6 +36,18 @@ def contracted(parent, arguments, g):
         one = {k: (spread[k][at] if k in spread else x) for k, x in arguments.items()}
         total += (1 if g is None else g[at]) * parent.value(one)
     return total
+
+
+def complete(formula, parent, base):
+    """Draw what only the parent takes, such as the bias of a dense layer: the derivative must not depend on it."""
+    rng, sizes = np.random.default_rng(5), formula.dimensions(base)
+    extra = {}
+    for source in parent.table_sources():
+        a = parent.field(source)
+        if source not in base and a.kind == "array":
+            size = [int(d) if d.isdigit() else sizes[d] for d in a.shape or ()]
+            extra[source] = sample.array(a.domain or INFINITE, rng, size, "normal")
+    return base | extra
 
 
 def own(parent, arguments):

@@ -36,6 +36,10 @@ class Identity:
         return diag([self.c] * len(a))
 
 
+class Row(np.ndarray):
+    """A transposed vector: times a vector it is a number, which a matrix of one row is not."""
+
+
 def diag(values):
     out = np.full((len(values), len(values)), mpf(0), dtype=object)
     for i, v in enumerate(values):
@@ -76,14 +80,16 @@ def times(a, b):
     sa, sb = shape(a), shape(b)
     if sa == () or sb == ():
         return a * b
-    if len(sa) == 1 and len(sb) == 2 and sb[0] == 1:
-        return np.outer(a, b[0])
+    if len(sa) == 1 and isinstance(b, Row):
+        return np.outer(a, np.asarray(b)[0])
     if len(sa) == 1:
         raise ValueError(r"two vectors side by side: write \mathbf a^\top \mathbf b, \mathbf a \mathbf b^\top or \odot")
     if sa[1] != sb[0]:
         raise ValueError(f"cannot multiply shapes {sa} and {sb}")
-    out = a @ b
-    return out.item() if out.size == 1 and sa[0] == 1 and len(sb) == 1 else out
+    out = np.asarray(a) @ np.asarray(b)
+    if isinstance(a, Row):
+        return out.item() if len(sb) == 1 else out.view(Row)
+    return out
 
 
 def dot(op, a, b):
@@ -132,4 +138,6 @@ def power(a, p):
 def transpose(a):
     if shape(a) == ():
         raise ValueError(r"^\top on a number")
-    return a.reshape(1, -1) if a.ndim == 1 else a.T
+    if isinstance(a, Row):
+        return np.asarray(a)[0]
+    return a.reshape(1, -1).view(Row) if a.ndim == 1 else a.T
