@@ -95,6 +95,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "footer_content_items": ["copyright.html"],
 }
+html_context = {"default_mode": "auto"}
 html_show_sphinx = False
 html_sourcelink_suffix = ""
 togglebutton_hint = "Show"

@@ -24,9 +24,10 @@ def load(app):
         from dnnbook.formula import ledger
 
         found = ledger.build()
-    except ImportError as error:
+    except Exception as error:
         if app.config.book_strict:
-            raise ConfigError(f"the ledger cannot be made: {error}") from error
+            raise ConfigError(f"the ledger cannot be made: {error!r}") from error
+        logger.info("the ledger cannot be made yet: %r", error)
         return {"package": "", "formulas": {}}
     kept.write_text(json.dumps(found, indent=1), "utf-8")
     return found

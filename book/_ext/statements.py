@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -46,7 +47,7 @@ class Refuted(MystDirective):
         title = nodes.paragraph("", "", nodes.strong("", self.options.get("title", "Refused by the verifier")))
         box = nodes.container("", title, classes=["refuted"])
         box += nodes.container("", *self.parsed(fence("math", tex)), classes=["refuted-print"])
-        box += nodes.paragraph("", "", nodes.inline("", reason, classes=["refuted-reason"]))
+        box += nodes.container("", *self.parsed([reason]), classes=["refuted-reason"])
         return [box]
 
     def reason(self, path, tex):
@@ -71,10 +72,24 @@ class Refuted(MystDirective):
         try:
             formula.check(path, tex=tex)
         except formula.Mismatch as error:
-            return "refused", " ".join(str(error).split())
+            return "refused", readable(str(error))
         except formula.FormulaError as error:
             return "unreadable", str(error)
         return "passed", ""
+
+
+def readable(message):
+    """The verifier's message as a sentence: without its place in the file, without the prints, digits that count."""
+    first, *rest = message.splitlines()
+    sentences = [first.partition(": ")[2] or first]
+    for line in map(str.strip, rest):
+        if m := re.match(r"(.+?): (the code gives .*)", line):
+            sentences.append(f"For ${m[1]}$ {m[2]}")
+        elif line and not line.startswith(("\\", "^")):
+            sentences.append(line)
+    text = ". ".join(s[0].upper() + s[1:].rstrip(".") for s in sentences) + "."
+    text = re.sub(r"-?\d+\.\d{5,}(?:e[+-]?\d+)?", lambda m: f"{float(m[0]):.4g}", text)
+    return text if len(text) < 400 else text[:400].rsplit(" ", 1)[0] + " ..."
 
 
 def setup(app):
