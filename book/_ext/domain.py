@@ -59,8 +59,9 @@ class BookDomain(Domain):
     def resolve_xref(self, env, fromdocname, builder, typ, target, node, contnode):
         if typ == "eq":
             if target not in self.data["equations"]:
-                return nodes.inline("", "a later chapter")
-            return env.domains.math_domain.resolve_xref(env, fromdocname, builder, "eq", target, node, contnode)
+                return nodes.inline("", "In no chapter yet.")
+            link = env.domains.math_domain.resolve_xref(env, fromdocname, builder, "eq", target, node, contnode)
+            return nodes.inline("", "In the book: equation ", link, nodes.Text("."))
         if LEDGER_PAGE not in env.found_docs:
             return contnode
         return make_refnode(builder, fromdocname, LEDGER_PAGE, f"row-{target}", contnode)

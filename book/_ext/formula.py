@@ -85,7 +85,7 @@ class FormulaDirective(MystDirective):
         """The badges and the source, one quiet line."""
         line = nodes.paragraph(classes=["formula-meta"])
         for f in parts:
-            name = "" if f is formula else f"{self.part_name(f, entries).lower()}: "
+            name = "" if f is formula else "product: " if f.name.endswith("_vjp") else "derivative: "
             line += [badge(f, entries.get(f.path), name), nodes.Text(" ")]
         if formula.source:
             line += self.parsed([from_rst(formula.source, formula.module)])[0].children
@@ -167,7 +167,7 @@ def forget_labels(app, what, name, obj, options, lines):
     kept, pending = [], []
     for line in lines:
         if m := re.match(r"\s+:label:\s*([\w-]+)", line):
-            pending = [f"Equation :book:eq:`{m[1]}`.", ""]
+            pending = [f":book:eq:`{m[1]}`", ""]
             continue
         if pending and line.strip() and not line.startswith(" "):
             kept += pending

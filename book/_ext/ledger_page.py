@@ -11,8 +11,8 @@ from . import ledger
 from .formula import scientific
 
 COMPUTED = {"definition": "formula", "step": "formula", "derivative": "derivative", "gradient": "derivative", "vjp": "derivative"}
-COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Error against the print", "Error against differences"]
-COLUMNS += ["ULP, float64", "ULP, float32", "Tests", "Sources", "Chapter"]
+COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Print", "Differences"]
+COLUMNS += ["ULP 64", "ULP 32", "Chapter", "Sources", "Tests"]
 
 
 class table_of_equations(nodes.General, nodes.Element):
@@ -102,10 +102,9 @@ class Fill(SphinxPostTransform):
             cells += [nodes.Text("–" if entry[key] is None else f"{entry[key]:.2f}") for key in ("ulp64", "ulp32")]
         else:
             cells += [nodes.Text("–") for _ in range(5)]
-        cells.append(self.tests(path))
-        cells.append(self.sources(entry["sources"] if entry else [], doc))
-        cells.append(pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{doc}", refdoc=self.env.docname))
-        cells[-1]["refexplicit"], cells[-1]["refwarn"] = False, True
+        chapter = pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{doc}", refdoc=self.env.docname)
+        chapter["refexplicit"], chapter["refwarn"] = False, True
+        cells += [chapter, self.sources(entry["sources"] if entry else []), self.tests(path)]
         row = nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
         row["ids"].append(f"row-{label}")
         return row
@@ -134,13 +133,13 @@ class Fill(SphinxPostTransform):
         if not found:
             return nodes.Text("–")
         cell = nodes.inline()
-        for i, (file, test) in enumerate(found[:3]):
+        for i, (file, test) in enumerate(found[:2]):
             cell += [*([nodes.Text(", ")] if i else []), nodes.literal("", test)]
-        if len(found) > 3:
-            cell += nodes.Text(f" and {len(found) - 3} more")
+        if len(found) > 2:
+            cell += nodes.Text(f" and {len(found) - 2} more")
         return cell
 
-    def sources(self, keys, doc):
+    def sources(self, keys):
         if not keys:
             return nodes.Text("–")
         target = ",".join(keys)
