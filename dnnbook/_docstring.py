@@ -87,13 +87,13 @@ def argument(name, kind_text, description):
     below = re.search(r"in \{0, \.\.\., (\w+) ?- ?1\}", kind_text)
     choices = re.match(r"\{([^}]*)\}", kind_text)
     first = re.match(r"(array_like|ndarray|float|int)\b", kind_text)
-    kind = "choice" if choices else {"array_like": "array", "ndarray": "array"}.get(first and first[1], first and first[1] or "other")
+    word = "choice" if choices else first[1] if first else "other"
     sentence = re.split(r"(?<=[.;:])\s", description + " ", maxsplit=1)[0]
     return Argument(
         name=name,
         type=kind_text,
         text=description,
-        kind=kind,
+        kind={"array_like": "array", "ndarray": "array"}.get(word, word),
         shape=tuple(dims[lead:]) if dims is not None else None,
         lead=lead,
         flat=bool(re.search(r"\) or \(\w+,\)", kind_text)),

@@ -42,11 +42,15 @@ def slot_value(result, path):
 
 
 def elements(formula, arguments):
-    """The arguments of the print: one set for array formulas, one for each element for pointwise ones."""
-    if not formula.pointwise:
-        return [{k: exact(x) for k, x in arguments.items()}]
-    n = max((len(x) for x in arguments.values() if isinstance(x, np.ndarray)), default=1)
-    return [{k: exact(x[i] if isinstance(x, np.ndarray) else x) for k, x in arguments.items()} for i in range(n)]
+    """The arguments of the print: one set for array formulas, one for each element or row where it speaks about those."""
+    split = {k for k, x in arguments.items() if isinstance(x, np.ndarray) and goes_by_item(formula, k)}
+    n = max((len(arguments[k]) for k in split), default=1)
+    return [{k: exact(x[i] if k in split else x) for k, x in arguments.items()} for i in range(n)]
+
+
+def goes_by_item(formula, source):
+    """Is this array taken apart, element by element or row by row?"""
+    return formula.pointwise or (formula.by_row and formula.field(source).lead)
 
 
 def exact(x):
@@ -62,13 +66,16 @@ def printed(formula, arguments, digits):
         for one in elements(formula, arguments):
             values, last = formula.evaluate(one)
             per_element.append(values)
-        if not formula.pointwise or not any(isinstance(x, np.ndarray) for x in arguments.values()):
+        if not any(isinstance(x, np.ndarray) and goes_by_item(formula, k) for k, x in arguments.items()):
             return per_element[0], last
         slots = [list(zip(*(e[s] for e in per_element), strict=True)) for s in range(len(formula.slots))]
-        joined = [
-            [x[0] if slot.single else as_array(x) for x in sides] for slot, sides in zip(formula.slots, slots, strict=True)
-        ]
-        return joined, last
+        pairs = zip(formula.slots, slots, strict=True)
+        return [[x[0] if slot.single else stacked(x) for x in sides] for slot, sides in pairs], last
+
+
+def stacked(values):
+    """The values of the elements, or of the rows, as one array."""
+    return np.stack(values) if v.shape(values[0]) else as_array(values)
 
 
 def as_array(values):

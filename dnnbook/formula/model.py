@@ -100,6 +100,11 @@ class Formula:
         """Is every array of any shape, so that the print speaks about one element?"""
         return all(self.axes_of(s, None) == 0 for s in self.table_sources())
 
+    @functools.cached_property
+    def by_row(self):
+        """Do arrays have leading axes of any number, so that the print speaks about one row?"""
+        return any(a.lead for a in self.parameters)
+
     # ---- what is printed -----------------------------------------------------------------------------
 
     def read_equations(self):
@@ -192,7 +197,8 @@ class Formula:
         out = {}
         for source in self.table_sources():
             a = self.field(source)
-            for letter, n in zip(a.shape or (), v.shape(arguments.get(source)), strict=False):
+            inner = v.shape(arguments.get(source))[-len(a.shape) :] if a.shape else ()  # without leading axes
+            for letter, n in zip(a.shape or (), inner, strict=False):
                 out |= {letter: n} if letter.isalpha() else {}
         return out
 

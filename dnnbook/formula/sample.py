@@ -9,6 +9,8 @@ import numpy as np
 from dnnbook import _docstring
 
 STYLES = ("normal", "small", "large", "ties", "normal", "ones")
+GRID = np.linspace(-10.0, 10.0, 81)  # a threshold in the code that the print does not have shows between two of these
+ROWS = 3  # rows of a leading axis, each held against the print by itself
 SCALE = {"normal": 2.0, "small": 1e-3, "large": 40.0, "ties": 1.0, "ones": 2.0}
 
 
@@ -29,6 +31,8 @@ def draws(formula, rng, trials):
         yield Draw(style, arguments(formula, rng, style, sizes, scalars))
         if formula.contract.is_elementwise:
             yield Draw("extreme", arguments(formula, rng, "extreme", sizes, scalars))
+        if formula.pointwise and i < 2:
+            yield Draw("grid", arguments(formula, rng, "grid", sizes, scalars))
 
 
 def pick_sizes(formula, rng, style):
@@ -41,14 +45,14 @@ def pick_sizes(formula, rng, style):
 
 
 def arguments(formula, rng, style, sizes, scalars):
-    out, points = {}, 12
+    out, points = {}, len(GRID) if style == "grid" else 12
     for source in formula.table_sources():
         a = formula.field(source)
         if a.kind == "array" and a.integer:
             top = sizes[a.below] if a.below else 4
             out[source] = rng.integers(top, size=[int(d) if d.isdigit() else sizes[d] for d in a.shape])
         elif a.kind == "array":
-            size = points if a.shape is None else [int(d) if d.isdigit() else sizes[d] for d in a.shape]
+            size = points if a.shape is None else [*[ROWS] * a.lead, *[int(d) if d.isdigit() else sizes[d] for d in a.shape]]
             out[source] = array(a.domain or _docstring.INFINITE, rng, size, style)
         elif a.kind == "int":
             low = int(a.domain.low) if a.domain and math.isfinite(a.domain.low) else 0
@@ -87,7 +91,9 @@ def array(domain, rng, size, style):
     elif style == "extreme":
         x = rng.choice([-1.0, 1.0], size) * 10.0 ** rng.uniform(-300, 300, size)
     elif style == "ties":
-        x = rng.integers(-2, 3, size).astype(float)
+        x = rng.integers(-1, 2, size).astype(float)
+    elif style == "grid":
+        x = rng.permutation(GRID)
     else:
         x = rng.normal(0, SCALE[style], size)
     if not finite and math.isfinite(domain.low):

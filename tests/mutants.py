@@ -1,0 +1,118 @@
+"""Plants a fault in a print, or in the code of a module that then runs uncompiled, and says whether the checker sees it."""
+
+import importlib
+import re
+import sys
+import types
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from dnnbook.formula import FormulaError, Mismatch, checks
+from dnnbook.formula.model import Formula, load
+
+CAUGHT = (Mismatch, FormulaError, ValueError, IndexError, TypeError, ZeroDivisionError)
+TRIALS = 8
+
+
+def caught(formula_of):
+    """Run the checks on what `formula_of()` returns; the message of what was caught, or None for a survivor."""
+    try:
+        with np.errstate(all="ignore"):
+            checks.run(formula_of(), trials=TRIALS)
+    except CAUGHT as e:
+        return f"{type(e).__name__}: {e}"
+    return None
+
+
+def replaced(text, old, new, which=0):
+    """`text` with one occurrence replaced; an error if it is not there, so that no fault is planted in nothing."""
+    places = [m.start() for m in re.finditer(re.escape(old), text)]
+    if len(places) <= which:
+        raise LookupError(f"{old!r} does not occur {which + 1} times in {text!r}")
+    at = places[which]
+    return text[:at] + new + text[at + len(old) :]
+
+
+def in_print(path, old, new, which=0):
+    f = load(f"dnnbook.{path}")
+    return lambda: Formula(f.function, f.label, replaced(f.tex, old, new, which))
+
+
+# ---- code, uncompiled ---------------------------------------------------------------------------------------------------
+
+
+class Loop:
+    """Stands for a compiled ufunc: calls the body for one number after another."""
+
+    def __init__(self, body):
+        self.body = body
+
+    def add(self, signature):
+        pass
+
+    def __call__(self, *values, dtype):
+        arrays = np.broadcast_arrays(*[v for v in values if v is not None])
+        numbers = [self.body(*v) for v in zip(*[a.ravel() for a in arrays], strict=True)]
+        return np.array(numbers, dtype).reshape(arrays[0].shape)[()]
+
+
+def uncompiled(*args, **options):
+    return args[0] if args else lambda body: body
+
+
+NUMBA = types.SimpleNamespace(
+    njit=uncompiled,
+    vectorize=lambda **options: Loop,
+    from_dtype=lambda dtype: lambda *types: None,
+)
+# Python's math raises where compiled code gives infinities
+MATH = types.SimpleNamespace(
+    **{n: getattr(np, n) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt")}, inf=np.inf, nan=np.nan
+)
+
+
+def run_source(name, text):
+    """Execute the source of a module of the package with nothing compiled."""
+    module = types.ModuleType(name)
+    module.__file__ = importlib.import_module(name).__file__
+    sources = {"numba": NUMBA, "math": MATH}
+    with mock.patch.dict(sys.modules, sources):
+        exec(compile(text, module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def source(name):
+    return Path(importlib.import_module(name).__file__).read_text("utf-8")
+
+
+def body_of(text, name):
+    """(start, end) of the code of one function, its docstring left out."""
+    start = re.search(rf"^def {name}\(", text, re.M).start()
+    end = re.compile(r"^\S", re.M).search(text, text.index("\n", start) + 1)
+    end = end.start() if end else len(text)
+    doc = text.find('"""', start, end)
+    return (text.index('"""', doc + 3) + 3 if doc >= 0 else start), end
+
+
+def in_code(path, old, new, which=0, inside=None):
+    """The formula of `path` with a fault planted in its body, or in the helper `inside` of the same module."""
+    name, _, function = f"dnnbook.{path}".rpartition(".")
+    text = source(name)
+    start, end = body_of(text, inside or function)
+    text = text[:start] + replaced(text[start:end], old, new, which) + text[end:]
+    return lambda: from_text(name, function, text)
+
+
+def from_text(name, function, text):
+    real = importlib.import_module("dnnbook._jit")
+    plain = run_source("dnnbook._jit", source("dnnbook._jit"))
+    others = {}
+    if name != "dnnbook.activations":  # modules that use kernels of this one
+        with mock.patch.dict(sys.modules, {"dnnbook._jit": plain}):
+            others["dnnbook.activations"] = run_source("dnnbook.activations", source("dnnbook.activations"))
+    with mock.patch.dict(sys.modules, {"dnnbook._jit": plain, **others}):
+        module = run_source(name, text)
+    assert real is sys.modules["dnnbook._jit"]
+    return Formula(getattr(module, function), module=module)
