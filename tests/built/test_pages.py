@@ -1,6 +1,7 @@
 """Every page of the built book in a real browser: light, dark, on a phone, from the web and from a file."""
 
 import re
+from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
@@ -10,43 +11,11 @@ pytestmark = pytest.mark.built
 PAGES = pages()
 CHAPTERS = [p for p in PAGES if re.match(r"part\d+/", p)]
 
-CONTRAST = """
-() => {
-  // contrast of text against what lies behind it, for the elements that carry the book
-  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const over = (a, b) => { const t = a.length > 3 ? a[3] : 1; return [0, 1, 2].map(i => a[i] * t + b[i] * (1 - t)); };
-  const lum = c => { const f = v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; };
-                     return .2126 * f(c[0]) + .7152 * f(c[1]) + .0722 * f(c[2]); };
-  const back = e => { const stack = [];
-    for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); stack.push(c.length > 3 ? c : [...c, 1]);
-                                     if ((c.length > 3 ? c[3] : 1) === 1) break; }
-    return stack.reverse().reduce((under, c) => over(c, under), [255, 255, 255]); };
-  const bad = [];
-  for (const e of document.querySelectorAll(
-      'article p, article li, article td, article th, article pre span, article pre, article figcaption, article math mi, article h2, .sd-badge')) {
-    if (!e.textContent.trim() || !e.getClientRects().length) continue;
-    const b = back(e), f = over(parse(getComputedStyle(e).color), b);
-    const [x, y] = [lum(f), lum(b)].sort((p, q) => q - p), ratio = (x + .05) / (y + .05);
-    if (ratio < 4.4) bad.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className} "${e.textContent.trim().slice(0, 30)}"`);
-  }
-  return [...new Set(bad)].slice(0, 8);
-}
-"""
+PROBES = (Path(__file__).parent / "probes.js").read_text("utf-8")
 
-OVERFLOW = """
-() => {
-  const wide = document.documentElement.scrollWidth, room = document.documentElement.clientWidth;
-  if (wide <= room) return [];
-  return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > room + 1)
-    .slice(0, 5).map(e => `${e.tagName}.${e.className}`).concat(`page is ${wide} wide, ${room} fit`);
-}
-"""
 
-UNNAMED = """
-() => [...document.querySelectorAll('img')].filter(i => !i.hasAttribute('alt') || (!i.alt && !i.closest('a[aria-label], .navbar-brand')))
-  .map(i => i.src)
-  .concat([...document.querySelectorAll('article svg[role=img]')].filter(s => !s.getAttribute('aria-label')).map(() => 'an svg'))
-"""
+def ask(page, probe):
+    return page.evaluate(f"{PROBES.rstrip()}.{probe}()")
 
 
 def own(url, base):
@@ -60,8 +29,8 @@ def test_page(visit, base, page):
         assert [r for r in v.requests if not own(r, base)] == []
         assert v.complaints == []
         assert v.page.locator("merror, .math-error, .problematic, .system-message").count() == 0
-        assert v.page.evaluate(UNNAMED) == []
-        assert v.page.evaluate(CONTRAST) == []
+        assert ask(v.page, "unnamed") == []
+        assert ask(v.page, "contrast") == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -69,8 +38,8 @@ def test_page_on_a_phone_in_the_dark(visit, base, page):
     with visit(base + page, width=390, dark=True) as v:
         assert v.complaints == []
         assert v.page.evaluate("document.documentElement.dataset.theme") == "dark"
-        assert v.page.evaluate(OVERFLOW) == []
-        assert v.page.evaluate(CONTRAST) == []
+        assert ask(v.page, "overflow") == []
+        assert ask(v.page, "contrast") == []
 
 
 @pytest.mark.parametrize("page", PAGES)
