@@ -38,6 +38,7 @@ extensions = [
     "_ext.claims",
     "_ext.figures",
     "_ext.notebooks",
+    "_ext.epub",
 ]
 exclude_patterns = ["_ext", "_static", "_templates"]
 templates_path = ["book/_templates"]
@@ -55,7 +56,9 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
-os.environ["DNNBOOK_BOOK"] = "1"  # the kernels inherit it
+# The kernels inherit these: that it is the book that runs them, and where the package is
+os.environ["DNNBOOK_BOOK"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Numbers: (2.3) is the third equation of chapter 2
 numfig = True
@@ -82,8 +85,9 @@ html_theme = "sphinx_book_theme"
 html_title = "dnnbook"
 html_static_path = ["book/_static"]
 html_favicon = "book/_static/favicon.svg"
-html_css_files = ["book.css"]
-html_js_files = [(path.name, {"defer": "defer"}) for path in sorted((ROOT / "book/_static").glob("*.js"))]
+STATIC = sorted((ROOT / "book/_static").iterdir())
+html_css_files = [p.name for p in STATIC if p.suffix == ".css" and p.stem not in ("mathml", "epub")]
+html_js_files = [(p.name, {"defer": "defer"}) for p in STATIC if p.suffix == ".js"]
 html_theme_options = {
     "logo": {"text": "dnnbook"},
     "use_download_button": True,
@@ -105,7 +109,6 @@ copybutton_exclude = ".linenos, .gp, .go"
 # EPUB
 epub_show_urls = "no"
 epub_css_files = ["mathml.css", "epub.css"]
-epub_exclude_files = ["_static/*.js"]
 suppress_warnings = [
     "epub.unknown_project_files",
     "toc.empty_glob",  # a part whose chapters are still to come
