@@ -58,6 +58,7 @@ nb_execution_timeout = 120
 nb_merge_streams = True
 # The kernels inherit these: that it is the book that runs them, and where the package is
 os.environ["DNNBOOK_BOOK"] = "1"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: on busy cores two threads wait for each other
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Numbers: (2.3) is the third equation of chapter 2
