@@ -13,7 +13,9 @@ project = "dnnbook"
 author = "the dnnbook authors"
 copyright = "2026, the dnnbook authors"
 version = release = next(
-    line.split('"')[1] for line in (ROOT / "dnnbook/__init__.py").read_text("utf-8").splitlines() if line.startswith("__version__")
+    line.split('"')[1]
+    for line in (ROOT / "dnnbook/__init__.py").read_text("utf-8").splitlines()
+    if line.startswith("__version__")
 )
 language = "en"
 

@@ -10,7 +10,13 @@ from sphinx.util.docutils import SphinxDirective
 from . import ledger
 from .formula import scientific
 
-COMPUTED = {"definition": "formula", "step": "formula", "derivative": "derivative", "gradient": "derivative", "vjp": "derivative"}
+COMPUTED = {
+    "definition": "formula",
+    "step": "formula",
+    "derivative": "derivative",
+    "gradient": "derivative",
+    "vjp": "derivative",
+}
 COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Print", "Differences"]
 COLUMNS += ["ULP 64", "ULP 32", "Chapter", "Sources", "Tests"]
 
@@ -51,7 +57,9 @@ class Fill(SphinxPostTransform):
     def rows(self):
         """(label, kind, path, entry) of every numbered equation in the order of the book."""
         entries, order = ledger.by_label(self.app), {doc: i for i, doc in enumerate(self.env.toc_fignumbers)}
-        rows = [(label, kind, path, entries.get(label) if path else None) for label, (_, kind, path) in self.book["kinds"].items()]
+        rows = [
+            (label, kind, path, entries.get(label) if path else None) for label, (_, kind, path) in self.book["kinds"].items()
+        ]
 
         def position(row):
             parts = [int(p) for p in ledger.number(self.env, row[0]).split(".") if p]
