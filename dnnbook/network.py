@@ -352,9 +352,9 @@ def dtype_of(params):
 
 def as_table(where, name, x, dtype):
     """A contiguous (N, D) array of this dtype; no copy of one that is."""
-    if not (isinstance(x, np.ndarray) and x.dtype == dtype and x.flags.carray):
+    if not (isinstance(x, np.ndarray) and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned):
         x = as_float(where, name, x)
-        x = np.require(x, dtype, ["C", "A", "W"])
+        x = np.require(x, dtype, ["C", "A"])
     if x.ndim != 2:
         raise ValueError(f"{where}: {name} has shape {x.shape}, expected two axes, one row per example")
     return x

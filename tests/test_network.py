@@ -137,6 +137,15 @@ def test_the_gradient_of_the_input_is_made_only_where_it_is_wanted():
     assert all(np.array_equal(a, b) for p, q in zip(with_input, without, strict=True) for a, b in zip(p, q, strict=True))
 
 
+def test_only_the_first_layer_is_spared():
+    net = (dense_layer(3, 4), dense_layer(4, 2))
+    params = network.init(net, np.random.default_rng(0), np.float64)
+    x = np.ones((1, 3))
+    _, grads = network.loss_and_gradients(net, params, x, [0])
+    g = losses.softmax_cross_entropy_grad(network.predict(net, params, x), [[1.0, 0.0]])
+    assert np.allclose(grads[0][1], (g @ params[1][0].T)[0], rtol=1e-14)
+
+
 def test_any_three_functions_are_a_layer():
     """Maxout: three linear units per output, the largest counts."""
 
