@@ -1,6 +1,7 @@
 """Sphinx configuration: sphinx-build -W --keep-going -c . -d build/doctrees -b html book build/html"""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,11 +13,7 @@ from _ext.cache import package_hash  # noqa: E402
 project = "dnnbook"
 author = "the dnnbook authors"
 copyright = "2026, the dnnbook authors"
-version = release = next(
-    line.split('"')[1]
-    for line in (ROOT / "dnnbook/__init__.py").read_text("utf-8").splitlines()
-    if line.startswith("__version__")
-)
+version = release = re.search(r'__version__ = "(.+?)"', (ROOT / "dnnbook/__init__.py").read_text("utf-8"))[1]
 language = "en"
 
 extensions = [

@@ -17,16 +17,9 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils  # noqa: E40
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book"))
 
-EXTENSIONS = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinxcontrib.bibtex", "_ext.cache", "_ext.mathml", "_ext.domain"]
-EXTENSIONS += [
-    "_ext.ledger",
-    "_ext.formula",
-    "_ext.statements",
-    "_ext.ledger_page",
-    "_ext.claims",
-    "_ext.figures",
-    "_ext.notebooks",
-]
+EXTENSIONS = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinxcontrib.bibtex"]
+EXTENSIONS += [f"_ext.{name}" for name in ("cache", "mathml", "domain", "ledger", "formula", "statements", "ledger_page")]
+EXTENSIONS += [f"_ext.{name}" for name in ("claims", "figures", "notebooks")]
 
 TOY = r'''"""Two formulas and their derivatives."""
 
@@ -144,7 +137,10 @@ claims.verdict("T1", "bounded", "Half of it holds.", "0.5 +- 0.1")
 ```
 """
 BIB = "@book{euclid, author={Euclid}, title={Elements}, year={1956}, publisher={Dover}}\n"
-TOPICS = '[T]\ntitle = "Toys"\nitems = [{id = "T1", kind = "claim", text = "A claim"}, {id = "T2", kind = "formula", text = "Later"}]\n'
+TOPICS = """[T]
+title = "Toys"
+items = [{id = "T1", kind = "claim", text = "A claim"}, {id = "T2", kind = "formula", text = "Later"}]
+"""
 
 
 def entry(name, kind, passed=True, parent=None):
@@ -230,10 +226,10 @@ def book(toy, tmp_path_factory):
     """A book in which everything is right."""
     statement = "```{statement} rule\n:kind: theorem\n\n(f g)' = f' g + f g'\n```\n"
     refuted = "```{refuted} dnnbook.activations.sigmoid\n\\sigma(z) = \\frac{1}{1 + e^{z}}\n```\n"
-    chapter = f"{NOTEBOOK}\n# Shapes\n\n{SQUARE}\n{CUBE}\n{statement}\n{refuted}\n{CELL % (ALT, SVG)}\n{VERDICT}\nSee {{eq}}`square`.\n"
+    parts = [NOTEBOOK, "# Shapes", SQUARE, CUBE, statement, refuted, CELL % (ALT, SVG), VERDICT, "See {eq}`square`."]
     pages = {
         "index.md": index("shapes", "api", "reference/ledger", "reference/coverage", "bib"),
-        "shapes.md": chapter,
+        "shapes.md": "\n\n".join(parts),
         "api.md": "# API\n\n```{eval-rst}\n.. automodule:: toybook.shapes\n   :members:\n```\n",
         "reference/ledger.md": "# Ledger\n\n```{ledger}\n```\n",
         "reference/coverage.md": "# Coverage\n\n```{coverage}\n```\n",
@@ -316,9 +312,8 @@ def test_figure_goes_into_the_page(book):
 
 
 def test_no_page_asks_another_machine(book):
-    loads = re.compile(
-        r'<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc="(?:https?:)?//[^"]+"|<link\b[^>]*href="(?:https?:)?//[^"]+"'
-    )
+    media = r'<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc="(?:https?:)?//'
+    loads = re.compile(media + r'|<link\b[^>]*href="(?:https?:)?//')
     pages = sorted(book.rglob("*.html"))
     assert len(pages) > 5
     for page in pages:

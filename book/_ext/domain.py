@@ -1,5 +1,7 @@
 """What the build knows about the book's equations: which formula stands where, and what kind each equation is."""
 
+from typing import ClassVar
+
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.domains import Domain
@@ -27,8 +29,8 @@ class BookDomain(Domain):
     """Formulas and equations; the roles link an API page to the chapter and a badge to the ledger."""
 
     name, label = "book", "Book"
-    roles = {"eq": XRefRole(), "row": XRefRole()}
-    initial_data = {
+    roles: ClassVar = {"eq": XRefRole(), "row": XRefRole()}
+    initial_data: ClassVar = {
         "shown": {},  # formula's path -> (docname, line)
         "equations": {},  # label -> {"doc", "line"}: every numbered equation
         "kinds": {},  # label -> (docname, kind, formula's path or ""): what an equation is

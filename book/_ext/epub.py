@@ -1,4 +1,7 @@
-"""EPUB: what Sphinx's builder leaves out. Pages with MathML say so, the font is listed, pages name only style sheets that exist."""
+"""EPUB: what Sphinx's builder leaves out.
+
+Pages with MathML say so, the font is listed, and pages name only style sheets that exist.
+"""
 
 import re
 from pathlib import Path

@@ -10,13 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from . import ledger
 from .formula import scientific
 
-COMPUTED = {
-    "definition": "formula",
-    "step": "formula",
-    "derivative": "derivative",
-    "gradient": "derivative",
-    "vjp": "derivative",
-}
+COMPUTED = {"definition": "formula", "step": "formula"} | dict.fromkeys(("derivative", "gradient", "vjp"), "derivative")
 COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Print", "Differences"]
 COLUMNS += ["ULP 64", "ULP 32", "Chapter", "Sources", "Tests"]
 
@@ -141,7 +135,7 @@ class Fill(SphinxPostTransform):
         if not found:
             return nodes.Text("–")
         cell = nodes.inline()
-        for i, (file, test) in enumerate(found[:2]):
+        for i, (_, test) in enumerate(found[:2]):
             cell += [*([nodes.Text(", ")] if i else []), nodes.literal("", test)]
         if len(found) > 2:
             cell += nodes.Text(f" and {len(found) - 2} more")

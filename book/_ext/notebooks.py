@@ -3,6 +3,7 @@
 myst-nb's own copy has no outputs when they came from the cache.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -18,10 +19,8 @@ def executed(app, docname):
     """The notebook of a chapter with its outputs."""
     source = Path(app.env.doc2path(docname))
     notebook = read_myst_markdown_notebook(source.read_text("utf-8"), app.env.myst_config, path=source)
-    try:
+    with suppress(KeyError):  # a notebook without code is not run
         _, notebook = get_cache(app.config.nb_execution_cache_path).merge_match_into_notebook(notebook)
-    except KeyError:  # a notebook without code is not run
-        pass
     return notebook
 
 

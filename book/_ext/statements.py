@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -21,7 +22,7 @@ class Statement(MystDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"kind": lambda text: directives.choice(text, KINDS)}
+    option_spec: ClassVar = {"kind": lambda text: directives.choice(text, KINDS)}
 
     def run(self):
         label = self.arguments[0]
@@ -39,7 +40,7 @@ class Refuted(MystDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"title": directives.unchanged}
+    option_spec: ClassVar = {"title": directives.unchanged}
 
     def run(self):
         path, tex = self.arguments[0], "\n".join(self.content)
