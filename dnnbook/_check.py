@@ -18,7 +18,7 @@ def as_float(where, name, value):
     try:
         a = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{where}: {name} is not an array of one shape: {error}") from None
+        raise ValueError(f"{where}: {name} is not an array of one shape") from error
     if a.dtype in FLOATS:
         return a
     if a.dtype.kind in "biu":
@@ -78,7 +78,7 @@ class Contract:
         self.arguments = [by_name[p] for p in self.names]
         return self.__dict__[name]
 
-    def given(self, args, kwargs):
+    def given(self, args, kwargs, where=None):
         """The values of all parameters in order, defaults filled in."""
         names, defaults = self.names, self.defaults
         if not kwargs and len(args) == len(names):
@@ -89,7 +89,7 @@ class Contract:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
+            raise TypeError(f"{where or self.name}: {error}") from None
 
     def elementwise(self, args, kwargs):
         """Arguments of an elementwise function in one dtype, ready to broadcast."""
@@ -193,7 +193,8 @@ class Contract:
                 value = value.reshape(-1, *value.shape[front:])
         same = shapes.setdefault(shape_text(a), got)  # a result declared with the same shape gets this one back
         if a.flat and same != got:
-            raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {same}")
+            owner = next(b.name for b in self.arguments if b.kind == "array" and shape_text(b) == shape_text(a))
+            raise ValueError(f"{self.name}: {a.name} has shape {got}, expected {same} as {owner}")
         return value
 
     def hold_integers(self, a, value, size):

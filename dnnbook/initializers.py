@@ -9,7 +9,8 @@ import operator
 
 import numpy as np
 
-from dnnbook._check import FLOATS
+from dnnbook._check import FLOATS, as_scalar
+from dnnbook._docstring import argument
 from dnnbook._jit import checked
 
 __all__ = [
@@ -226,8 +227,8 @@ def he_limit(n_in):
     return math.sqrt(6 / n_in)
 
 
-def _ready(where, rng, shape, dtype, scale=None):
-    """The shape and the dtype of a draw, held against what the samplers promise."""
+def _ready(where, rng, shape, dtype, **width):
+    """The shape, the dtype and the width of a draw, held against what the samplers promise."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"{where}: rng is {rng!r}, expected a numpy.random.Generator")
     try:
@@ -236,13 +237,21 @@ def _ready(where, rng, shape, dtype, scale=None):
         raise TypeError(f"{where}: shape is {shape!r}, expected a tuple of integers") from None
     if any(n < 1 for n in sizes):
         raise ValueError(f"{where}: shape is {shape!r}, expected sizes of at least 1")
-    if scale is None and len(sizes) != 2:
+    if not width and len(sizes) != 2:
         raise ValueError(f"{where}: shape is {shape!r}, expected (n_in, n_out)")
-    if scale is not None and not 0 <= scale < math.inf:
-        raise ValueError(f"{where}: the width is {scale!r}, expected a number in [0, inf)")
-    if np.dtype(dtype) not in FLOATS:
-        raise TypeError(f"{where}: dtype is {np.dtype(dtype)}, expected float32 or float64")
-    return sizes, np.dtype(dtype)
+    try:
+        known = np.dtype(dtype) in FLOATS
+    except TypeError:
+        known = False
+    if not known:
+        name = np.dtype(dtype).name if isinstance(dtype, type) else repr(dtype)
+        raise TypeError(f"{where}: dtype is {name}, expected float32 or float64")
+    numbers = [as_scalar(where, _width(name), x) for name, x in width.items()]
+    return sizes, np.dtype(dtype), *numbers
+
+
+def _width(name):
+    return argument(name, "float, in [0, inf)", "")
 
 
 def normal(rng, shape, std, dtype=np.float64):
@@ -269,7 +278,7 @@ def normal(rng, shape, std, dtype=np.float64):
     >>> normal(np.random.default_rng(0), (2, 3), std=0.1).shape
     (2, 3)
     """
-    sizes, dtype = _ready("normal", rng, shape, dtype, std)
+    sizes, dtype, std = _ready("normal", rng, shape, dtype, std=std)
     return (std * rng.standard_normal(sizes)).astype(dtype)
 
 
@@ -297,7 +306,7 @@ def uniform(rng, shape, limit, dtype=np.float64):
     >>> bool(abs(uniform(np.random.default_rng(0), (2, 3), limit=0.1)).max() <= 0.1)
     True
     """
-    sizes, dtype = _ready("uniform", rng, shape, dtype, limit)
+    sizes, dtype, limit = _ready("uniform", rng, shape, dtype, limit=limit)
     return (limit * (2 * rng.random(sizes) - 1)).astype(dtype)
 
 

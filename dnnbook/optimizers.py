@@ -83,17 +83,16 @@ def in_place(pure, state_class=None):
 
         @functools.wraps(body)
         def step(*args, **kwargs):
-            w, g, *rest = pure.contract.given(args, kwargs)
+            w, g, *rest = pure.contract.given(args, kwargs, where)
             if not isinstance(w, np.ndarray) or w.dtype not in FLOATS:
                 got = w.dtype if isinstance(w, np.ndarray) else type(w).__name__
                 raise TypeError(f"{where}: w is {got}, expected an array of float32 or float64")
             state = rest.pop(0) if state_class else None
             changed = {"w": w, **_hold(where, state_class, state, w, g=g)}
             for name, x in changed.items():
-                if not (isinstance(x, np.ndarray) and x.flags.c_contiguous and x.flags.writeable):
-                    raise ValueError(
-                        f"{where}: {name} is read-only or not contiguous, expected an array to be changed in place"
-                    )
+                if not x.flags.writeable or not x.flags.c_contiguous:
+                    wrong = "not C-contiguous" if x.flags.writeable else "read-only"
+                    raise ValueError(f"{where}: {name} is {wrong}, expected an array to change in place")
             numbers = [as_scalar(where, a, x) for a, x in zip(pure.contract.arguments[-len(rest) :], rest, strict=True)]
             return body(w, np.ascontiguousarray(g), *([state] if state_class else []), *numbers)
 
