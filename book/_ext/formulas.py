@@ -39,7 +39,7 @@ class Formula:
     @property
     def source(self):
         """The sentence that names the source."""
-        m = re.search(r"Source: .*?(?=\n\s*\n|\Z)", _docstring.sections(self.doc.text).get("Notes", ""), re.S)
+        m = re.search(r"Source:\s.*?(?=\n\s*\n|\Z)", _docstring.sections(self.doc.text).get("Notes", ""), re.S)
         return " ".join(m[0].split()) if m else ""
 
     @property
