@@ -9,16 +9,16 @@ import importlib
 __version__ = "0.1.0"
 __all__ = [
     "activations",
-    "losses",
-    "initializers",
-    "dense",
-    "optimizers",
-    "layers",
-    "network",
-    "train",
     "datasets",
+    "dense",
     "figures",
     "formula",
+    "initializers",
+    "layers",
+    "losses",
+    "network",
+    "optimizers",
+    "train",
 ]
 
 
