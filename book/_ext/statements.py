@@ -73,20 +73,21 @@ class Refuted(MystDirective):
         try:
             formula.check(path, tex=tex)
         except formula.Mismatch as error:
-            return "refused", readable(str(error))
+            return "refused", readable(str(error), tex)
         except formula.FormulaError as error:
             return "unreadable", str(error)
         return "passed", ""
 
 
-def readable(message):
+def readable(message, tex):
     """The verifier's message as a sentence: without its place in the file, without the prints, digits that count."""
     first, *rest = message.splitlines()
+    prints = {line.strip() for line in tex.splitlines()}
     sentences = [first.partition(": ")[2] or first]
     for line in map(str.strip, rest):
         if m := re.match(r"(.+?): (the code gives .*)", line):
             sentences.append(f"For ${m[1]}$ {m[2]}")
-        elif line and not line.startswith(("\\", "^")):
+        elif line and line not in prints and not line.startswith(("\\", "^")):
             sentences.append(line)
     text = ". ".join(s[0].upper() + s[1:].rstrip(".") for s in sentences) + "."
     text = re.sub(r"-?\d+\.\d{5,}(?:e[+-]?\d+)?", lambda m: f"{float(m[0]):.4g}", text)
