@@ -55,6 +55,8 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_code_prompt_show = nb_code_prompt_hide = "Code"
+nb_render_markdown_format = "myst"  # tables and maths in the Markdown that cells display
 # The kernels inherit these: that it is the book that runs them, and where the package is
 os.environ["DNNBOOK_BOOK"] = "1"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: on busy cores two threads wait for each other

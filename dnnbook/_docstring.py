@@ -129,7 +129,7 @@ def sections(doc):
     found = list(SECTION.finditer(doc))
     ends = [m.start() for m in found[1:]] + [len(doc)]
     front = doc[: found[0].start()] if found else doc
-    return {"": front, **{m["title"]: doc[m.end() : end] for m, end in zip(found, ends, strict=True)}}
+    return {"": front, **{m["title"]: doc[m.end() : end] for m, end in zip(found, ends, strict=False)}}
 
 
 def read(obj):

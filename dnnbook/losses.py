@@ -276,8 +276,8 @@ def softmax_cross_entropy(z, y):
     .. math::
        :label: softmax-cross-entropy
 
-       E = -\frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} y_{nk} \log p_{nk},
-       \quad \text{where} \quad p_{nk} = \frac{e^{z_{nk}}}{\sum_{j=1}^{K} e^{z_{nj}}}
+       E &= -\frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} y_{nk} \log p_{nk} \\
+       &\text{where} \quad p_{nk} = \frac{e^{z_{nk}}}{\sum_{j=1}^{K} e^{z_{nj}}}
 
     Parameters
     ----------
@@ -321,8 +321,8 @@ def softmax_cross_entropy_grad(z, y):
     .. math::
        :label: softmax-cross-entropy-grad
 
-       \frac{\partial E}{\partial z_{nk}} = \frac{1}{N} \left( p_{nk} \sum_{j=1}^{K} y_{nj} - y_{nk} \right),
-       \quad \text{where} \quad p_{nk} = \frac{e^{z_{nk}}}{\sum_{j=1}^{K} e^{z_{nj}}}
+       \frac{\partial E}{\partial z_{nk}} &= \frac{1}{N} \left( p_{nk} \sum_{j=1}^{K} y_{nj} - y_{nk} \right) \\
+       &\text{where} \quad p_{nk} = \frac{e^{z_{nk}}}{\sum_{j=1}^{K} e^{z_{nj}}}
 
     Parameters
     ----------
@@ -360,8 +360,8 @@ def sigmoid_cross_entropy(z, y):
     .. math::
        :label: sigmoid-cross-entropy
 
-       E = -\frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K}
-       \left( y_{nk} \log(\sigma(z_{nk})) + (1 - y_{nk}) \log(\sigma(-z_{nk})) \right)
+       E &= -\frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} \left( y_{nk} \log p_{nk} + (1 - y_{nk}) \log(1 - p_{nk}) \right) \\
+       &\text{where} \quad p_{nk} = \sigma(z_{nk})
 
     Here :math:`\sigma` is :func:`dnnbook.activations.sigmoid`.
 

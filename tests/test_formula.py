@@ -36,7 +36,7 @@ def make(tex, body, *parameters, returns="Result, :math:`y`.", kind="float", not
     names = ", ".join(p[0] for p in parameters)
     described = "".join(f"    {n} : {t}\n        Argument, :math:`{s}`.\n" for n, t, s in parameters)
     doc = (
-        f"Made for a test.\n\n    .. math::\n       :label: made\n\n       {tex}\n\n    {notes}\n\n"
+        f"Made for a test.\n\n    .. math::\n       :label: made\n\n       {tex.replace(chr(10), chr(10) + 7 * ' ')}\n\n    {notes}\n\n"
         f"    Parameters\n    ----------\n{described}\n    Returns\n    -------\n    {kind}\n        {returns}\n"
     )
     space = {"np": np}
@@ -71,6 +71,7 @@ def test_same_formula_in_other_dress_passes():
         r"y = \sum_{j=1}^{K} \left( x_j^2 \right)",
         r"y = s, \quad \text{where} \quad s = \sum_{k=1}^{K} x_k x_k",
         r"s = \sum_k x_k^2, \quad y = s",
+        "y &= s \\\\\n  &\\text{where} \\quad s = \\sum_k x_k^2",
     ):
         assert formula.check(squares(tex)).passed, tex
 

@@ -19,7 +19,7 @@ PRINTS = [
     ("losses.cross_entropy", "E = -", "E = "),
     ("losses.binary_cross_entropy", r"(1 - y_{nk}) \log", r"(1 + y_{nk}) \log"),
     ("losses.softmax_cross_entropy_grad", "- y_{nk}", "+ y_{nk}"),
-    ("losses.sigmoid_cross_entropy", r"\sigma(-z", r"\sigma(z"),
+    ("losses.sigmoid_cross_entropy", r"\sigma(z", r"\sigma(-z"),
     ("dense.weight_update", r"= -\eta", r"= \eta"),
     ("optimizers.sgd", r"w_{t-1} -", r"w_{t-1} +"),
     ("optimizers.momentum", r"- \eta", r"+ \eta"),
