@@ -272,6 +272,8 @@ class Evaluator:
     def ev_symbol(self, tree):
         s = Symbol(tree)
         if s.name is None:
+            if s.marks or s.label:
+                self.fail(tree, "a mark above what is not a symbol")
             y = self.ev(s.base)
             if s.items and s.base.data != "norm":
                 y = y[tuple(int(self.ev(i)) - 1 for i in s.items)]
