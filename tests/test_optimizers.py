@@ -459,6 +459,52 @@ def test_nesterov_in_training_is_the_form_at_w():
 
 # ---- errors --------------------------------------------------------------------------------------------------------------
 
+
+def layouts(a):
+    """The same numbers where compiled code cannot take them as they are."""
+    wide = np.zeros((4, 6), a.dtype)
+    wide[::2, ::2] = a
+    return {"strided": wide[::2, ::2], "fortran": np.asfortranarray(a), "list": a.tolist(), "other": a.astype(np.float32)}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_loop_refuses_or_copies_what_does_not_fit(name):
+    """`update_` of a training loop goes straight to the compiled code, but not with arrays that it cannot take."""
+    ours, rng = o.optimizer(name), np.random.default_rng(0)
+    E = (1.0,) if ours.wants_loss else ()
+    w, g = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+    expected, state = w.copy(), ours.init(w)
+    ours.update_(expected, g, state, *E)
+    for layout in ("strided", "fortran"):
+        v = w.copy()
+        ours.update_(v, layouts(g)[layout], ours.init(v), *E)
+        assert np.array_equal(v, expected)
+        with pytest.raises(ValueError, match=r"w is not C-contiguous, expected an array to change in place$"):
+            ours.update_(layouts(w)[layout], g, ours.init(w), *E)
+    for wrong in (layouts(g)["list"], layouts(g)["other"], g[0], g[:1], np.ones((3, 2))):
+        with pytest.raises((TypeError, ValueError), match=r": g is "):
+            ours.update_(w.copy(), wrong, ours.init(w), *E)
+    if state is None:
+        return
+    for i, part in enumerate(state):
+        if isinstance(part, np.ndarray):
+            for wrong in (part[0], np.asfortranarray(part), part.astype(np.float32)):
+                with pytest.raises(ValueError, match=rf": state.{state._fields[i]} is "):
+                    ours.update_(w.copy(), g, ours.init(w)._replace(**{state._fields[i]: wrong}), *E)
+    with pytest.raises(TypeError, match=r": state is tuple, expected "):
+        ours.update_(w.copy(), g, tuple(ours.init(w)), *E)
+
+
+def test_an_optimizer_knows_its_numbers():
+    ours = o.optimizer("momentum", eta=np.float32(0.5), gamma=0)
+    assert ours.numbers == {"eta": 0.5, "gamma": 0.0}
+    assert o.optimizer("sgd").numbers == {}
+    again = o.optimizer(ours.name, **ours.numbers | {"eta": 0.25})
+    w = np.ones(2)
+    again.update_(w, np.ones(2), again.init(w))
+    assert w.tolist() == [0.75, 0.75]
+
+
 W = np.ones(3)
 READ_ONLY = np.ones(3)
 READ_ONLY.flags.writeable = False

@@ -6,6 +6,7 @@ changes `w` and the arrays of the state in one compiled pass and gives the same 
 """
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np  # noqa: F401 - the examples of all rooms run here
@@ -131,12 +132,15 @@ class Optimizer(NamedTuple):
         ``update_(w, g, state) -> state``; changes `w` in place. Where `wants_loss`, ``update_(w, g, state, E)``.
     wants_loss : bool
         Does the step depend on the loss at `w`?
+    numbers : dict
+        Those that :func:`optimizer` was given: ``optimizer(name, **numbers)`` makes the same again.
     """
 
     name: str
     init: Callable
     update_: Callable
     wants_loss: bool = False
+    numbers: dict = MappingProxyType({})
 
 
 TWINS = {
@@ -193,16 +197,12 @@ def optimizer(name, **numbers):
     for key, x in numbers.items():
         if key not in known:
             raise TypeError(f"optimizer: {name} has no argument {key!r}, expected some of {', '.join(map(repr, known))}")
-        as_scalar(f"optimizer: {name}", known[key], x)
-    values = [numbers.get(key, pure.contract.defaults[key]) for key in of_step]
-    first = {key: numbers[key] for key in of_init if key in numbers}
+        numbers[key] = as_scalar(f"optimizer: {name}", known[key], x)
+    update_ = step.with_numbers([numbers.get(key, pure.contract.defaults[key]) for key in of_step])
     if init is None:
-        return Optimizer(name, lambda w: None, lambda w, g, state=None: step(w, g, *values))
-    wants_loss = "E" in pure.contract.names
-    update_ = (
-        (lambda w, g, state, E: step(w, g, state, E, *values)) if wants_loss else lambda w, g, state: step(w, g, state, *values)
-    )
-    return Optimizer(name, lambda w: init(w, **first), update_, wants_loss)
+        return Optimizer(name, lambda w: None, lambda w, g, state=None: update_(w, g), False, numbers)
+    first = {key: numbers[key] for key in of_init if key in numbers}
+    return Optimizer(name, lambda w: init(w, **first), update_, "E" in pure.contract.names, numbers)
 
 
 def floats(contract):

@@ -67,9 +67,37 @@ def in_place(pure, state_class=None):
             values = [as_scalar(where, a, x) for a, x in zip(pure.contract.arguments[-len(rest) :], rest, strict=True)]
             return body(w, np.ascontiguousarray(g), *([state] if state_class else []), *values)
 
+        step.with_numbers = functools.partial(with_numbers, step, body, state_class)
         return step
 
     return decorate
+
+
+def with_numbers(step, body, state_class, values):
+    """A step in place with its numbers fixed, for loops.
+
+    Arrays that fit as they are go straight to the compiled code. For others `step` says what is wrong, or makes a copy.
+    """
+    of_state = state_class or type(None)
+    parts = [i for i, kind in enumerate(state_class.__annotations__.values()) if kind is np.ndarray] if state_class else []
+
+    def fit(w, g, state):
+        if type(w) is not np.ndarray or w.dtype not in FLOATS or type(g) is not np.ndarray or type(state) is not of_state:
+            return False
+        if not (w.flags.carray and g.flags.c_contiguous and g.shape == w.shape and g.dtype == w.dtype):
+            return False
+        for i in parts:
+            x = state[i]
+            if type(x) is not np.ndarray or not x.flags.carray or x.shape != w.shape or x.dtype != w.dtype:
+                return False
+        return True
+
+    def update_(w, g, *rest):
+        if fit(w, g, rest[0] if rest else None):
+            return body(w, g, *rest, *values)
+        return step(w, g, *rest, *values)
+
+    return update_
 
 
 def flat(*arrays):
@@ -79,4 +107,5 @@ def flat(*arrays):
 
 def cast(w, *values):
     """Numbers in the dtype of `w`, so that float32 stays float32 in compiled code."""
-    return [w.dtype.type(x) for x in values]
+    kind = w.dtype.type
+    return [kind(x) for x in values]
