@@ -9,15 +9,20 @@ import importlib
 __version__ = "0.1.0"
 __all__ = [
     "activations",
+    "batch_norm",
     "datasets",
     "dense",
+    "dropout",
     "figures",
     "formula",
+    "gradients",
     "initializers",
     "layers",
     "losses",
     "network",
     "optimizers",
+    "regularization",
+    "schedules",
     "train",
 ]
 

@@ -131,6 +131,9 @@ class Evaluator:
         return mpmath.sqrt(sum(x * x for x in self.ev(a).flat))
 
     def ev_bare(self, f, x):
+    def ev_floor(self, _l, a, _r):
+        return v.elementwise(mpmath.floor, self.ev(a))
+
         return self.call(f, [self.ev(x)])
 
     ev_fopen = ev_bare
