@@ -11,6 +11,7 @@ evaluate    tree to value, one method for each rule of the grammar
 model       a function's formula: tree, table, what is returned
 sample      arguments over the whole declared domain
 compare     code and print on the same arguments, and how far apart they are
+balance     the same for equations to be solved: both sides with the code's solution
 checks      all checks of one formula: float64, float32, kinks
 parents     a derivative against its parent, in print and in code
 ledger      all formulas of the package, as a table and as JSON

@@ -6,9 +6,21 @@ import mpmath
 import numpy as np
 
 from dnnbook._docstring import INFINITE
-from dnnbook.formula import parents, sample
+from dnnbook.formula import balance, parents, sample
 from dnnbook.formula import values as v
-from dnnbook.formula.compare import DIGITS, TOLERANCE, Mismatch, call, elements, error, exact, explain, printed, settled, ulps
+from dnnbook.formula.compare import (
+    DIGITS,
+    TOLERANCE,
+    Mismatch,
+    call,
+    elements,
+    error,
+    exact,
+    explain,
+    printed,
+    settled,
+    ulps,
+)
 from dnnbook.formula.evaluate import Evaluator
 from dnnbook.formula.model import Formula, load
 
@@ -101,18 +113,31 @@ def run(formula, trials=12, seed=0):
     return report
 
 
+RELATIONS = {  # suffix of a name: how it is derived, and the suffix of what it is derived from
+    "grad": ("gradient", ""),
+    "grad2": ("gradient", "_grad"),
+    "vjp": ("vjp", ""),
+    "jvp": ("jvp", ""),
+    "hvp": ("vjp", "_grad"),  # a Hessian is symmetric
+    "hessian": ("jacobian", "_grad"),
+}
+
+
 def relation(formula):
-    """("derivative", the formula it differentiates), or ("definition" or "step", None)."""
+    """("derivative", the formula it differentiates), or ("definition", "step" or "equation", None)."""
     stem, _, suffix = formula.path.rpartition("_")
-    if suffix not in ("grad", "vjp"):
-        return ("step" if any("." in s for s in formula.table_sources()) else "definition"), None
-    parent = load(stem)
-    kind = "vjp" if suffix == "vjp" else "derivative" if parent.pointwise else "gradient"
-    return kind, parent
+    if suffix not in RELATIONS:
+        step = any("." in s for s in formula.table_sources())
+        return ("step" if step else "equation" if formula.unknown is not None else "definition"), None
+    kind, of = RELATIONS[suffix]
+    parent = load(stem + of)
+    return ("derivative" if kind == "gradient" and parent.pointwise else kind), parent
 
 
 def compare(formula, draw, report, used, pairs):
     """Print against code at one set of arguments, in float64 and float32."""
+    if formula.unknown is not None:
+        return balance.compare(formula, draw, report, used, TOLERANCE_ULP32[False])
     got = call(formula, draw.arguments)
     digits, previous = DIGITS, None
     while True:  # more digits until the print itself is exact enough to judge by

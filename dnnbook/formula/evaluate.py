@@ -45,12 +45,14 @@ def derivative(f, x, order=1):
 
 
 class Evaluator:
-    """Evaluates one formula for one set of arguments."""
+    """Evaluates one formula for one set of arguments, and what the code gave for the symbol that an equation asks for."""
 
-    def __init__(self, formula, arguments):
+    def __init__(self, formula, arguments, solution=None):
         self.formula, self.arguments = formula, arguments
         self.dims = formula.dimensions(arguments)
         self.defined, self.index, self.used = {}, {}, set(formula.named_on_the_left)
+        if solution is not None:
+            self.defined[formula.unknown] = solution
         self.pairs = []  # the two sides of every comparison met: a kink is where they are equal
 
     def run(self):
@@ -58,6 +60,8 @@ class Evaluator:
         return [Result(h, self.equation(h, sides)) for h, sides in self.formula.equations]
 
     def equation(self, h, sides):
+        if h.kind == "implicit":
+            return [self.ev(side) for side in sides]
         letters = self.formula.letters(h, sides[0])
         extents = self.extents(h, letters, sides[1:])
         columns = [[] for _ in sides[1:]]
@@ -127,13 +131,13 @@ class Evaluator:
             self.pairs.append((a, None))
         return v.elementwise(abs, x)
 
+    def ev_floor(self, _l, a, _r):
+        return v.elementwise(mpmath.floor, self.ev(a))
+
     def ev_norm(self, _l, a, _r):
         return mpmath.sqrt(sum(x * x for x in self.ev(a).flat))
 
     def ev_bare(self, f, x):
-    def ev_floor(self, _l, a, _r):
-        return v.elementwise(mpmath.floor, self.ev(a))
-
         return self.call(f, [self.ev(x)])
 
     ev_fopen = ev_bare
@@ -263,6 +267,14 @@ class Evaluator:
         results = [self.ev(p) for p in parts[::2]]
         ops = [COMPARE[str(op).lstrip("\\").removesuffix("q")] for op in parts[1::2]]
         return all(op(a, b) for op, (a, b) in zip(ops, itertools.pairwise(results), strict=True))
+
+    def ev_matrix(self, *rows):
+        rows = [[self.ev(x) for x in r.children if isinstance(x, Tree)] for r in rows if isinstance(r, Tree)]
+        if len({len(r) for r in rows}) > 1:
+            raise ValueError(f"the rows of the matrix have {', '.join(str(len(r)) for r in rows)} entries")
+        if any(v.shape(x) for r in rows for x in r):
+            raise ValueError("an entry of the matrix is not a number")
+        return self.array([x for r in rows for x in r], (len(rows), len(rows[0])) if len(rows[0]) > 1 else (len(rows),))
 
     def ev_indicator(self, _, cond):
         return mpf(int(self.ev(cond)))

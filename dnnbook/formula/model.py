@@ -12,9 +12,9 @@ from lark import Token, Tree
 import dnnbook
 from dnnbook import _docstring
 from dnnbook.formula import values as v
-from dnnbook.formula.evaluate import Evaluator, derivative
+from dnnbook.formula.evaluate import Evaluator, derivative, match
 from dnnbook.formula.grammar import FormulaError, complain, parse
-from dnnbook.formula.names import Symbol, bindings, head, is_index, text
+from dnnbook.formula.names import Head, Symbol, bindings, head, is_index, text
 
 
 class Slot(NamedTuple):
@@ -68,6 +68,7 @@ class Formula:
         self.equations = self.read_equations()
         names = {name for h, _ in self.equations for name in h.arguments}
         self.named_on_the_left = {b.source for b in self.table if str(b.key) in names}  # g'(z) = 1 speaks about z
+        self.unknown = self.read_unknown()
         self.slots = self.read_slots()
 
     # ---- what the docstring declares -------------------------------------------------------------
@@ -115,7 +116,7 @@ class Formula:
 
     def read_equations(self):
         """[(left side, [left tree, right trees ...])]; definitions after "where" come first."""
-        main, definitions, declared, out = [], [], {b.key: b.tex for b in self.table}, []
+        main, definitions, declared, out = [], [], {whole(b.key): b.tex for b in self.table}, []
         target = main
         for c in self.leaves(next(c for c in self.tree.children if isinstance(c, Tree))):
             if isinstance(c, Token):
@@ -130,13 +131,40 @@ class Formula:
                 self.fail(c, "the first line has no left side")
         for sides in definitions + main:
             h = self.head(sides[0])
-            if h is None:
+            if h is None and not self.asks(sides):
                 self.fail(sides[0], "the left side is neither a symbol, nor f(z), nor a partial derivative")
-            if h.kind in ("symbol", "square") and h.key in declared:
-                self.fail(sides[0], f"the left side defines {declared[h.key]}, which has a meaning already")
-            declared[h.key] = str(h.key)
+            known = h is not None and h.kind in ("symbol", "square") and declared.get(whole(h.key))
+            if h is None or (known and self.asks(sides[1:])):
+                h = Head("implicit")
+            elif known:
+                self.fail(sides[0], f"the left side defines {known}, which has a meaning already")
+            else:
+                declared[whole(h.key)] = str(h.key)
             out.append((h, sides))
         return out
+
+    def asks(self, sides):
+        """Does the returned symbol stand inside these sides, so that they are an equation to be solved for it?"""
+        key = self.returned_key()
+        inside = (Symbol(t) for side in sides for t in side.iter_subtrees() if t.data in ("symbol", "scripted"))
+        return key is not None and any(match(key, s) is not None for s in inside)
+
+    def returned_key(self):
+        """The symbol of the only returned value, or None."""
+        symbols = self.doc.returns[0].symbols if len(self.doc.returns) == 1 else ()
+        h = self.head(parse(symbols[0], self.where, "expr")) if symbols else None
+        return h.key if h and h.kind == "symbol" else None
+
+    def read_unknown(self):
+        """The symbol that an implicit equation asks for, or None."""
+        kinds = {h.kind for h, _ in self.equations}
+        if "implicit" not in kinds:
+            return None
+        if self.pointwise or self.by_row:
+            raise FormulaError(f"{self.where}: an equation to be solved needs arrays of declared shapes, without leading axes")
+        if any(h.key == self.returned_key() for h, _ in self.equations):
+            raise FormulaError(f"{self.where}: the result has a definition and an equation to be solved\n    {self.tex}")
+        return self.returned_key()
 
     def fail(self, tree, message):
         complain(self.tex, tree.meta.start_pos, message, self.where)
@@ -156,7 +184,7 @@ class Formula:
 
     def letters(self, h, tree):
         """The free indices of a left side."""
-        if h.kind == "function":
+        if h.kind in ("function", "implicit"):
             return []
         target = [c for c in tree.children if isinstance(c, Tree)][-1] if h.kind == "partial" else tree
         s = Symbol(target)
@@ -179,7 +207,8 @@ class Formula:
                     raise FormulaError(f"{self.where}: the first sentence on the returned value must give its printed symbol")
                 found = [self.head(parse(d, self.where, "expr")) for d in declared]
                 known = tuple(h for h in found if h in heads)
-                if not known and not (part and self.is_declared(tex)):
+                solved = self.unknown is not None and found[0].key == self.unknown
+                if not known and not solved and not (part and self.is_declared(tex)):
                     raise FormulaError(
                         f"{self.where}: the function returns {declared[0]}, but no left side of the print is that"
                     )
@@ -254,6 +283,11 @@ class Formula:
     def show(self, arguments):
         """Arguments as a reader would type them."""
         return ", ".join(f"{k}={show(x)}" for k, x in arguments.items())
+
+
+def whole(key):
+    """The identity of a symbol, told apart from others: a bold one is the same with any number of axes."""
+    return key._replace(axes=0) if key is not None and key.bold else key
 
 
 def show(x):

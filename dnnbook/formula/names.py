@@ -21,7 +21,7 @@ def name_of(tree):
     if head.type == "WRAP":
         inner = tree.children[1]
         inner = str(inner) if isinstance(inner, Token) else name_of(inner)
-        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde", r"\Delta") else inner
+        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde", r"\dot", r"\Delta") else inner
     if head.type == "NAMED":
         return re.search(r"\{(\w+)\}", head).group(1)
     return head.lstrip("\\").removeprefix("var")
@@ -119,9 +119,9 @@ class Binding(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A left side: a symbol, a function of its arguments, or a partial derivative."""
+    """A left side: a symbol, a function of its arguments, a partial derivative, or one side of an equation to be solved."""
 
-    kind: str  # "symbol", "square", "function", "partial"
+    kind: str  # "symbol", "square", "function", "partial", "implicit"
     key: Key | None = None
     primes: int = 0
     arguments: tuple[str, ...] = ()

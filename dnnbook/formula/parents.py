@@ -1,6 +1,8 @@
 """Holds a printed derivative against its parent: against the derivative of its print, and against differences of its code.
 
-``f_grad`` and ``f_vjp`` belong to ``f``. The i-th result of a vector-Jacobian product belongs to the i-th array of f.
+``f_grad``, ``f_vjp`` (vector-Jacobian product) and ``f_jvp`` (Jacobian-vector product) belong to ``f``; ``f_grad2``, ``f_hvp``
+(Hessian-vector product) and ``f_hessian`` to ``f_grad``. The i-th result of a vector-Jacobian product belongs to the i-th array
+of f, and so does the i-th tangent of a Jacobian-vector product.
 """
 
 import mpmath
@@ -50,6 +52,14 @@ def complete(formula, parent, base):
     return base | extra
 
 
+def moved(formula, parent, base, t):
+    """The parent's arguments, t along the tangents: what a Jacobian-vector product takes and its parent does not."""
+    tangents = [s for s in formula.table_sources() if s not in parent.by_name]
+    arrays = [s for s in parent.table_sources() if parent.field(s).kind == "array"]
+    steps = {x: base[x] + t * base[r] for x, r in zip(arrays, tangents, strict=False)}
+    return own(parent, base) | steps
+
+
 def own(parent, arguments):
     return {k: x for k, x in arguments.items() if k in parent.table_sources() or k in parent.by_name}
 
@@ -65,17 +75,27 @@ def against_print(formula, parent, kind, bases):
         for base in bases:
             for one in compare.elements(formula, base)[:6]:
                 slots, _ = formula.evaluate(one)
-                g = one[cotangent(formula)] if kind == "vjp" else None
-                for source, sides in zip(differentiated(formula, parent, kind), slots, strict=True):
-                    want = slope(parent, own(parent, one), g, source)
-                    for side in sides:
-                        worst = max(worst, distance(side, want))
+                for sides, want in zip(slots, wanted(formula, parent, kind, one), strict=True):
+                    worst = max(worst, *(distance(side, want) for side in sides))
     if worst > TOLERANCE_PARENT:
         raise compare.Mismatch(
             f"{formula.where}: the print is not the derivative of the print of {parent.name} (relative error {worst:.2g})\n"
             f"    {formula.tex}\n    {parent.tex}"
         )
     return worst
+
+
+def wanted(formula, parent, kind, one):
+    """What each slot must be: the parent's print differentiated."""
+    if kind == "jvp":
+        slots = range(len(formula.slots))
+        return [derivative(lambda t, i=i: parent.evaluate(moved(formula, parent, one, t))[0][i][0], mpf(0)) for i in slots]
+    given, sources = own(parent, one), differentiated(formula, parent, kind)
+    if kind == "jacobian":
+        units = v.diag([mpf(1)] * len(one[sources[0]]))
+        return [np.stack([slope(parent, given, g, sources[0]) for g in units])]
+    g = one[cotangent(formula)] if kind == "vjp" else None
+    return [slope(parent, given, g, source) for source in sources]
 
 
 def slope(parent, arguments, g, source):
@@ -110,7 +130,7 @@ def distance(a, b):
 
 def against_code(formula, parent, kind, bases):
     """Worst relative error between the code of the derivative and differences of the parent's code, in float64."""
-    test = pointwise if kind == "derivative" else directional
+    test = {"derivative": pointwise, "jvp": along_tangents}.get(kind, directional)
     worst = max((test(formula, parent, kind, base) for base in bases), default=0.0)
     if not worst <= TOLERANCE_DIFFERENCES:
         raise compare.Mismatch(
@@ -151,8 +171,11 @@ def near_kink(parent, one, source):
 def directional(formula, parent, kind, base):
     rng = np.random.default_rng(7)
     g = base[cotangent(formula)] if kind == "vjp" else None
-    worst = 0.0
-    for source, have in zip(differentiated(formula, parent, kind), compare.call(formula, base), strict=True):
+    worst, results = 0.0, compare.call(formula, base)
+    if kind == "jacobian":
+        g = rng.normal(size=results[0].shape[:-1])
+        results = [np.einsum("...ij,...i->...j", results[0], g)]
+    for source, have in zip(differentiated(formula, parent, kind), results, strict=True):
         x, domain = base[source], parent.field(source).domain
         room = 1.0
         if domain is not None:
@@ -162,9 +185,22 @@ def directional(formula, parent, kind, base):
 
             def along(t, source=source, x=x, u=u):
                 y = np.asarray(compare.call(parent, own(parent, base) | {source: x + t * u})[0])
-                return float(y if g is None else np.sum(g * y))
+                return float(np.sum(y if g is None else g * y))
 
             found = differentiate.derivative(np.vectorize(along, otypes=[float]), 0.0, initial_step=CLEAR / 8).df
             scale = max(float(np.sum(np.abs(np.asarray(have) * u))), 1e-3)
             worst = max(worst, abs(found - float(np.sum(np.asarray(have) * u))) / scale)
+    return worst
+
+
+def along_tangents(formula, parent, _, base):
+    rng, worst = np.random.default_rng(7), 0.0
+    for i, have in enumerate(compare.call(formula, base)):
+        g = rng.normal(size=np.shape(have))
+
+        def along(t, i=i, g=g):
+            return float(np.sum(g * compare.call(parent, moved(formula, parent, base, t))[i]))
+
+        found = differentiate.derivative(np.vectorize(along, otypes=[float]), 0.0, initial_step=CLEAR / 8).df
+        worst = max(worst, abs(found - float(np.sum(g * have))) / max(float(np.sum(np.abs(g * have))), 1e-3))
     return worst
