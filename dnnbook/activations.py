@@ -1,6 +1,7 @@
 """Activation functions: what a neuron does with its weighted sum.
 
-An elementwise function ``f(z)`` takes an array of any shape; ``f_grad(z)`` is its derivative at every element.
+An elementwise function ``f(z)`` takes an array of any shape; ``f_grad(z)`` is its derivative at every element, ``f_grad2(z)``
+the second one. Functions without it are made of straight pieces: their second derivative is 0.
 A function of a whole row (:func:`softmax`) has a vector-Jacobian product ``f_vjp(g, z)``: cotangent first.
 """
 
@@ -15,6 +16,7 @@ __all__ = [
     "absolute_relu_grad",
     "elu",
     "elu_grad",
+    "elu_grad2",
     "leaky_relu",
     "leaky_relu_grad",
     "linear",
@@ -34,12 +36,15 @@ __all__ = [
     "relu_grad",
     "sigmoid",
     "sigmoid_grad",
+    "sigmoid_grad2",
     "softmax",
     "softmax_vjp",
     "softplus",
     "softplus_grad",
+    "softplus_grad2",
     "tanh",
     "tanh_grad",
+    "tanh_grad2",
 ]
 
 
@@ -47,6 +52,12 @@ __all__ = [
 def _sigmoid(z):
     e = math.exp(-abs(z))
     return (1 if z >= 0 else e) / (1 + e)
+
+
+@scalar
+def _sigmoid_grad(z):
+    e = math.exp(-abs(z))
+    return e / ((1 + e) * (1 + e))
 
 
 @scalar
@@ -218,8 +229,42 @@ def sigmoid_grad(z):
     >>> sigmoid_grad([-1000.0, 0.0, 1000.0])
     array([0.  , 0.25, 0.  ])
     """
+    return _sigmoid_grad(z)
+
+
+@elementwise
+def sigmoid_grad2(z):
+    r"""Second derivative of :func:`sigmoid`; it changes its sign at 0.
+
+    .. math::
+       :label: sigmoid-grad2
+
+       \sigma''(z) = \sigma(z) \, (1 - \sigma(z)) \, (1 - 2 \sigma(z))
+
+    Here :math:`\sigma` is :func:`sigmoid`.
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Second derivative, :math:`\sigma''(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    With :math:`e = e^{-|z|}` the code computes :math:`\pm e \, (1 - e) / (1 + e)^3`, which loses no digits.
+
+    Examples
+    --------
+    >>> sigmoid_grad2([-1.0, 1.0]).round(4)
+    array([ 0.0909, -0.0909])
+    """
     e = math.exp(-abs(z))
-    return e / ((1 + e) * (1 + e))
+    half = e * math.expm1(-abs(z)) / ((1 + e) * (1 + e) * (1 + e))
+    return half if z > 0 else -half
 
 
 @elementwise
@@ -284,6 +329,40 @@ def tanh_grad(z):
     """
     e = math.exp(-2 * abs(z))
     return 4 * e / ((1 + e) * (1 + e))
+
+
+@elementwise
+def tanh_grad2(z):
+    r"""Second derivative of :func:`tanh`.
+
+    .. math::
+       :label: tanh-grad2
+
+       g''(z) = -2 \tanh(z) \, (1 - \tanh^2(z))
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Second derivative, :math:`g''(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    With :math:`e = e^{-2 |z|}` the code computes :math:`\mp 8 e \, (1 - e) / (1 + e)^3`, which loses no digits where
+    :math:`\tanh(z)` is near 1.
+
+    Examples
+    --------
+    >>> tanh_grad2([-0.5, 0.5]).round(4)
+    array([ 0.7269, -0.7269])
+    """
+    e = math.exp(-2 * abs(z))
+    half = 8 * e * math.expm1(-2 * abs(z)) / ((1 + e) * (1 + e) * (1 + e))
+    return half if z > 0 else -half
 
 
 @elementwise
@@ -739,6 +818,39 @@ def elu_grad(z, alpha=1.0):
 
 
 @elementwise
+def elu_grad2(z, alpha=1.0):
+    r"""Second derivative of :func:`elu`; that of the negative side at 0.
+
+    .. math::
+       :label: elu-grad2
+
+       \operatorname{elu}''(z) = \begin{cases} 0 & \text{if } z > 0 \\ \alpha \, e^{z} & \text{if } z \le 0 \end{cases}
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+    alpha : float, in [0, inf)
+        Depth of the negative side, :math:`\alpha`.
+
+    Returns
+    -------
+    ndarray
+        Second derivative, :math:`\operatorname{elu}''(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    At 0 it jumps, even for :math:`\alpha = 1`. Source: :cite:p:`clevert2016`, section 3, which has the first derivative.
+
+    Examples
+    --------
+    >>> elu_grad2([-1000.0, 0.0, 3.0])
+    array([0., 1., 0.])
+    """
+    return 0.0 if z > 0 else alpha * math.exp(z)
+
+
+@elementwise
 def relu6(z):
     r"""Rectified linear unit that saturates at 6.
 
@@ -867,6 +979,39 @@ def softplus_grad(z):
     array([0. , 0.5, 1. ])
     """
     return _sigmoid(z)
+
+
+@elementwise
+def softplus_grad2(z):
+    r"""Second derivative of :func:`softplus`: the derivative of the sigmoid.
+
+    .. math::
+       :label: softplus-grad2
+
+       \operatorname{softplus}''(z) = \sigma'(z)
+
+    Here :math:`\sigma` is :func:`sigmoid`.
+
+    Parameters
+    ----------
+    z : array_like
+        Pre-activation, :math:`z`.
+
+    Returns
+    -------
+    ndarray
+        Second derivative, :math:`\operatorname{softplus}''(z)`; same shape and dtype as `z`.
+
+    Notes
+    -----
+    Its maximum is 1/4, at 0. Source: :cite:p:`goodfellow2016`, section 3.10.
+
+    Examples
+    --------
+    >>> softplus_grad2([-1000.0, 0.0, 1000.0])
+    array([0.  , 0.25, 0.  ])
+    """
+    return _sigmoid_grad(z)
 
 
 @compiled

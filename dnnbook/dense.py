@@ -9,7 +9,9 @@ from dnnbook.activations import relu, relu_grad, sigmoid, sigmoid_grad, tanh, ta
 
 __all__ = [
     "dense",
+    "dense_jvp",
     "dense_vjp",
+    "dense_vjp_jvp",
     "hidden_delta",
     "layer_output",
     "weight_update",
@@ -101,6 +103,98 @@ def dense_vjp(g, x, W):
     array([1.])
     """
     return g @ W.T, x.T @ g, g.sum(axis=0)
+
+
+@checked
+def dense_jvp(rx, rW, rb, x, W):
+    r"""Jacobian-vector product of :func:`dense`: how its outputs change when inputs, weights and biases move.
+
+    .. math::
+       :label: dense-jvp
+
+       \dot z_{ni} = \sum_{j=1}^{D} (\dot x_{nj} \, w_{ji} + x_{nj} \, \dot w_{ji}) + \dot b_i
+
+    Parameters
+    ----------
+    rx : array_like, shape (N, D)
+        Tangent of the inputs, :math:`\dot x_{nj}`: the direction in which they move.
+    rW : array_like, shape (D, M)
+        Tangent of the weights, :math:`\dot w_{ji}`.
+    rb : array_like, shape (M,)
+        Tangent of the biases, :math:`\dot b_i`.
+    x : array_like, shape (N, D)
+        Inputs, :math:`x_{nj}`, one row per sample.
+    W : array_like, shape (D, M)
+        Weights, :math:`w_{ji}`, from unit j to unit i.
+
+    Returns
+    -------
+    ndarray, shape (N, M)
+        Tangent of the pre-activations, :math:`\dot z_{ni}`.
+
+    Notes
+    -----
+    Pearlmutter's operator R of the forward pass. Source: :cite:p:`pearlmutter1994`.
+
+    Examples
+    --------
+    >>> dense_jvp([[0.0, 0.0]], [[1.0], [0.0]], [0.5], [[2.0, 3.0]], [[10.0], [20.0]])
+    array([[2.5]])
+    """
+    return rx @ W + x @ rW + rb
+
+
+@checked
+def dense_vjp_jvp(rg, rx, rW, g, x, W):
+    r"""Jacobian-vector product of :func:`dense_vjp`: how its gradients change when inputs, weights and errors move.
+
+    .. math::
+       :label: dense-vjp-jvp
+
+       \dot{\bar x}_{nj} &= \sum_{i=1}^{M} (\dot{\bar z}_{ni} \, w_{ji} + \bar z_{ni} \, \dot w_{ji}) \\
+       \dot{\bar w}_{ji} &= \sum_{n=1}^{N} (\dot x_{nj} \, \bar z_{ni} + x_{nj} \, \dot{\bar z}_{ni}) \\
+       \dot{\bar b}_i &= \sum_{n=1}^{N} \dot{\bar z}_{ni}
+
+    Parameters
+    ----------
+    rg : array_like, shape (N, M)
+        Tangent of the cotangent of the pre-activations, :math:`\dot{\bar z}_{ni}`.
+    rx : array_like, shape (N, D)
+        Tangent of the inputs, :math:`\dot x_{nj}`.
+    rW : array_like, shape (D, M)
+        Tangent of the weights, :math:`\dot w_{ji}`.
+    g : array_like, shape (N, M)
+        Cotangent of the pre-activations, :math:`\bar z_{ni}`.
+    x : array_like, shape (N, D)
+        Inputs, :math:`x_{nj}`, one row per sample.
+    W : array_like, shape (D, M)
+        Weights, :math:`w_{ji}`, from unit j to unit i.
+
+    Returns
+    -------
+    rdx : ndarray, shape (N, D)
+        Tangent of the cotangent of the inputs, :math:`\dot{\bar x}_{nj}`.
+    rdW : ndarray, shape (D, M)
+        Tangent of the cotangent of the weights, :math:`\dot{\bar w}_{ji}`.
+    rdb : ndarray, shape (M,)
+        Tangent of the cotangent of the biases, :math:`\dot{\bar b}_i`.
+
+    Notes
+    -----
+    Pearlmutter's operator R of the backward pass. Source: :cite:p:`pearlmutter1994`.
+
+    Examples
+    --------
+    >>> rdx, rdW, rdb = dense_vjp_jvp([[0.0]], [[1.0, 0.0]], [[0.0], [1.0]], [[2.0]], [[3.0, 4.0]], [[10.0], [20.0]])
+    >>> rdx
+    array([[0., 2.]])
+    >>> rdW
+    array([[2.],
+           [0.]])
+    >>> rdb
+    array([0.])
+    """
+    return rg @ W.T + g @ rW.T, rx.T @ g + x.T @ rg, rg.sum(axis=0)
 
 
 @checked

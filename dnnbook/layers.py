@@ -18,9 +18,11 @@ __all__ = ["Layer", "activation_layer", "dense_layer", "prelu_layer"]
 
 OTHERS = ("noisy_relu", "prelu", "maxout")  # an array beside their input, or another width: layers of their own
 ACTIVATIONS = tuple(f for f in activations.__all__ if f not in OTHERS and {f + "_grad", f + "_vjp"} & set(activations.__all__))
+STRAIGHT = ("linear", "relu", "absolute_relu", "leaky_relu", "relu6")  # piecewise linear: the second derivative is 0
 INITIALIZERS = ("lecun_normal", "lecun_uniform", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform")
 
 _dense, _dense_vjp = dense.dense.kernel, dense.dense_vjp.kernel
+_dense_jvp, _dense_vjp_jvp = dense.dense_jvp.kernel, dense.dense_vjp_jvp.kernel
 _prelu_vjp = activations.prelu_vjp.kernel
 
 
@@ -39,12 +41,18 @@ class Layer(NamedTuple):
         ``backward(params, cache, g, input_gradient) -> (dx, grads)``: `g` (N, M) is the gradient of the loss with respect to
         `y`; `dx` (N, D) that with respect to `x`, or None where `input_gradient` is False and it costs work; `grads` one array
         per parameter.
+    r_forward, r_backward : function, optional
+        Pearlmutter's operator R, that is, how the results of `forward` and `backward` change when everything they take moves
+        in given directions: ``r_forward(params, rparams, cache, rx) -> ry`` and ``r_backward(params, rparams, cache, rx, g,
+        rg) -> (rdx, rgrads)``. Exact Hessian-vector products need them (:mod:`dnnbook.second_order`).
     """
 
     name: str
     init: Callable
     forward: Callable
     backward: Callable
+    r_forward: Callable | None = None
+    r_backward: Callable | None = None
 
 
 def dense_layer(n_in, n_out, initializer="he_normal"):
@@ -97,7 +105,14 @@ def dense_layer(n_in, n_out, initializer="he_normal"):
         dx, dW, db = _dense_vjp(g, x, params[0])
         return dx, (dW, db)
 
-    return Layer(name, init, forward, backward)
+    def r_forward(params, rparams, x, rx):
+        return _dense_jvp(rx, *rparams, x, params[0])
+
+    def r_backward(params, rparams, x, rx, g, rg):
+        rdx, *rgrads = _dense_vjp_jvp(rg, rx, rparams[0], g, x, params[0])
+        return rdx, tuple(rgrads)
+
+    return Layer(name, init, forward, backward, r_forward, r_backward)
 
 
 def activation_layer(name, **parameters):
@@ -136,7 +151,7 @@ def activation_layer(name, **parameters):
         raise ValueError(f"activation_layer: name is {name!r}, expected one of {', '.join(map(repr, ACTIVATIONS))}")
     function = getattr(activations, name)
     numbers = _numbers(function, parameters)
-    derivative, product = (getattr(activations, name + ending, None) for ending in ("_grad", "_vjp"))
+    derivative, second, product = (getattr(activations, name + ending, None) for ending in ("_grad", "_grad2", "_vjp"))
     label = f"{name}({', '.join(f'{k}={v}' for k, v in parameters.items())})" if parameters else name
 
     @functools.cache
@@ -162,7 +177,17 @@ def activation_layer(name, **parameters):
         dz *= g
         return dz, ()
 
-    return Layer(label, init, forward, backward)
+    def r_forward(params, rparams, z, rz):
+        return derivative.kernel(z, *ready(z.dtype)) * rz
+
+    def r_backward(params, rparams, z, rz, g, rg):
+        rdz = derivative.kernel(z, *ready(z.dtype)) * rg
+        if second is not None:
+            rdz += second(z, *numbers) * rz * g
+        return rdz, ()
+
+    has_second = derivative is not None and (second is not None or name in STRAIGHT)
+    return Layer(label, init, forward, backward, *((r_forward, r_backward) if has_second else ()))
 
 
 def prelu_layer(width, alpha=0.25):

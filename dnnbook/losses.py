@@ -1,6 +1,7 @@
 """Losses: one number for how wrong the outputs are, and its gradient with respect to the first argument.
 
 Every loss is the mean over the N samples of a batch of a sum over the K outputs. Sums are kept in float64.
+Where a loss has ``_hvp``, that is the product of its Hessian with a direction: how the gradient changes along it.
 """
 
 import math
@@ -8,7 +9,7 @@ import math
 import numpy as np
 
 from dnnbook._jit import compiled, sums
-from dnnbook.activations import _shifted, _sigmoid, _softplus, log_softmax_vjp
+from dnnbook.activations import _shifted, _sigmoid, _sigmoid_grad, _softplus, log_softmax_vjp, softmax_vjp
 
 __all__ = [
     "binary_cross_entropy",
@@ -17,13 +18,16 @@ __all__ = [
     "cross_entropy_grad",
     "mean_squared_error",
     "mean_squared_error_grad",
+    "mean_squared_error_hvp",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_grad",
+    "sigmoid_cross_entropy_hvp",
     "softmax_cross_entropy",
     "softmax_cross_entropy_grad",
+    "softmax_cross_entropy_hvp",
 ]
 
-_log_softmax_vjp = log_softmax_vjp.kernel
+_log_softmax_vjp, _softmax_vjp = log_softmax_vjp.kernel, softmax_vjp.kernel
 
 
 @sums
@@ -103,6 +107,41 @@ def mean_squared_error_grad(y_hat, y):
     for n in range(y.shape[0]):
         for k in range(y.shape[1]):
             d[n, k] = 2 * (np.float64(y_hat[n, k]) - y[n, k]) / y.shape[0]
+    return d
+
+
+@compiled
+def mean_squared_error_hvp(u):
+    r"""Hessian-vector product of :func:`mean_squared_error`: how its gradient changes when the predictions move.
+
+    .. math::
+       :label: mean-squared-error-hvp
+
+       \dot{\bar y}_{nk} = \frac{2}{N} \, \dot{\hat y}_{nk}
+
+    Parameters
+    ----------
+    u : array_like, shape (N, K) or (N,)
+        Direction in which the predictions move, :math:`\dot{\hat y}_{nk}`.
+
+    Returns
+    -------
+    ndarray, shape (N, K) or (N,)
+        Change of the gradient, :math:`\dot{\bar y}_{nk}`; in the shape and dtype of `u`.
+
+    Notes
+    -----
+    The gradient is linear: neither predictions nor targets matter. Source: :cite:p:`pearlmutter1994`.
+
+    Examples
+    --------
+    >>> mean_squared_error_hvp([1.0, -1.0])
+    array([ 1., -1.])
+    """
+    d = np.empty_like(u)
+    for n in range(u.shape[0]):
+        for k in range(u.shape[1]):
+            d[n, k] = 2 * np.float64(u[n, k]) / u.shape[0]
     return d
 
 
@@ -354,6 +393,49 @@ def softmax_cross_entropy_grad(z, y):
 
 
 @compiled
+def softmax_cross_entropy_hvp(u, z, y):
+    r"""Hessian-vector product of :func:`softmax_cross_entropy`: how its gradient changes when the scores move.
+
+    .. math::
+       :label: softmax-cross-entropy-hvp
+
+       \dot{\bar z}_{nk} &= \frac{s_n}{N} \, p_{nk} \left( \dot z_{nk} - \sum_{j=1}^{K} p_{nj} \, \dot z_{nj} \right) \\
+       &\text{where} \quad s_n = \sum_{j=1}^{K} y_{nj}, \quad p_{nk} = \frac{e^{z_{nk}}}{\sum_{j=1}^{K} e^{z_{nj}}}
+
+    Parameters
+    ----------
+    u : array_like, shape (N, K)
+        Direction in which the scores move, :math:`\dot z_{nk}`.
+    z : array_like, shape (N, K)
+        Scores (logits), :math:`z_{nk}`.
+    y : array_like, shape (N, K), in [0, inf)
+        Targets, :math:`y_{nk}`; one-hot rows for classes.
+
+    Returns
+    -------
+    ndarray, shape (N, K)
+        Change of the gradient, :math:`\dot{\bar z}_{nk}`; in the shape and dtype of `z`.
+
+    Notes
+    -----
+    A Hessian is symmetric, so this is also the vector-Jacobian product of the gradient. Source: :cite:p:`pearlmutter1994`.
+
+    Examples
+    --------
+    >>> softmax_cross_entropy_hvp([[1.0, 0.0]], [[0.0, 0.0]], [[1.0, 0.0]])
+    array([[ 0.25, -0.25]])
+    """
+    d = _softmax_vjp(u, z)
+    for n in range(z.shape[0]):
+        weight = 0.0
+        for k in range(z.shape[1]):
+            weight += y[n, k]
+        for k in range(z.shape[1]):
+            d[n, k] *= weight / z.shape[0]
+    return d
+
+
+@compiled
 def sigmoid_cross_entropy(z, y):
     r"""Binary cross-entropy of the sigmoid of scores, in one stable step: the mean over samples of the sum over outputs.
 
@@ -437,4 +519,43 @@ def sigmoid_cross_entropy_grad(z, y):
         for k in range(z.shape[1]):
             s, t = np.float64(z[n, k]), np.float64(y[n, k])
             d[n, k] = ((1 - t) * _sigmoid(s) - t * _sigmoid(-s)) / z.shape[0]
+    return d
+
+
+@compiled
+def sigmoid_cross_entropy_hvp(u, z):
+    r"""Hessian-vector product of :func:`sigmoid_cross_entropy`: how its gradient changes when the scores move.
+
+    .. math::
+       :label: sigmoid-cross-entropy-hvp
+
+       \dot{\bar z}_{nk} = \frac{1}{N} \, \sigma'(z_{nk}) \, \dot z_{nk}
+
+    Here :math:`\sigma` is :func:`dnnbook.activations.sigmoid`.
+
+    Parameters
+    ----------
+    u : array_like, shape (N, K) or (N,)
+        Direction in which the scores move, :math:`\dot z_{nk}`.
+    z : array_like, shape (N, K) or (N,)
+        Scores (logits), :math:`z_{nk}`.
+
+    Returns
+    -------
+    ndarray, shape (N, K) or (N,)
+        Change of the gradient, :math:`\dot{\bar z}_{nk}`; in the shape and dtype of `z`.
+
+    Notes
+    -----
+    The targets do not matter. Source: :cite:p:`pearlmutter1994`.
+
+    Examples
+    --------
+    >>> sigmoid_cross_entropy_hvp([1.0, 1.0], [0.0, 1000.0])
+    array([0.125, 0.   ])
+    """
+    d = np.empty_like(z)
+    for n in range(z.shape[0]):
+        for k in range(z.shape[1]):
+            d[n, k] = _sigmoid_grad(np.float64(z[n, k])) * u[n, k] / z.shape[0]
     return d

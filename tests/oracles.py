@@ -36,6 +36,13 @@ ELEMENTWISE = {
     "relu6": (lambda z: np.clip(z, 0, 6), lambda z: ((z > 0) & (z < 6)) + 0 * z, (0, 6)),
     "softplus": (lambda z: np.logaddexp(0, z), sigmoid, ()),
 }
+# name: second derivative; the other functions are made of straight pieces
+SECOND = {
+    "sigmoid": lambda z: np.exp(-z) * (np.exp(-z) - 1) / (1 + np.exp(-z)) ** 3,
+    "tanh": lambda z: -2 * np.tanh(z) / np.cosh(z) ** 2,
+    "elu": lambda z, alpha: np.where(z > 0, 0, alpha * np.exp(np.minimum(z, 0))),
+    "softplus": lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2,
+}
 
 # name: values at -infinity, -1, 0, 1 and infinity; further arguments are DEFAULTS
 DEFAULTS = {"leaky_relu": (0.5,), "prelu": (0.5,), "noisy_relu": (0.0,), "elu": (2.0,)}
@@ -63,6 +70,10 @@ LIMITS = {
     "relu6_grad": (0, 0),
     "softplus": (0, INF),
     "softplus_grad": (0, 1),
+    "sigmoid_grad2": (0, 0),
+    "tanh_grad2": (0, 0),
+    "elu_grad2": (0, 0),
+    "softplus_grad2": (0, 0),
 }
 
 
