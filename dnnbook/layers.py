@@ -1,8 +1,10 @@
 """Layers: what a network is made of.
 
 A layer is three plain functions and a name; it keeps nothing. Its parameters are a tuple of arrays that it gets at every call:
-``(W, b)`` for a dense layer, ``()`` for an activation. Sizes are checked here; the arithmetic is that of :mod:`dnnbook.dense`
-and :mod:`dnnbook.activations`.
+``(W, b)`` for a dense layer, ``()`` for an activation. Sizes are checked here; the arithmetic is that of :mod:`dnnbook.dense`,
+:mod:`dnnbook.activations`, :mod:`dnnbook.dropout` and :mod:`dnnbook.batch_norm`.
+
+Dropout and batch normalization do one thing in training and another in prediction: they have a second forward pass, `forward_`.
 """
 
 import functools
@@ -11,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnnbook import activations, dense, initializers
+from dnnbook import activations, batch_norm, dense, dropout, initializers
 from dnnbook._check import as_scalar
 
-__all__ = ["Layer", "activation_layer", "dense_layer", "prelu_layer"]
+__all__ = ["Layer", "activation_layer", "batch_norm_layer", "dense_layer", "dropout_layer", "maxout_layer", "prelu_layer"]
 
 OTHERS = ("noisy_relu", "prelu", "maxout")  # an array beside their input, or another width: layers of their own
 ACTIVATIONS = tuple(f for f in activations.__all__ if f not in OTHERS and {f + "_grad", f + "_vjp"} & set(activations.__all__))
@@ -23,7 +25,10 @@ INITIALIZERS = ("lecun_normal", "lecun_uniform", "glorot_normal", "glorot_unifor
 
 _dense, _dense_vjp = dense.dense.kernel, dense.dense_vjp.kernel
 _dense_jvp, _dense_vjp_jvp = dense.dense_jvp.kernel, dense.dense_vjp_jvp.kernel
-_prelu_vjp = activations.prelu_vjp.kernel
+_maxout, _maxout_vjp, _prelu_vjp = (getattr(activations, f).kernel for f in ("maxout", "maxout_vjp", "prelu_vjp"))
+_normalize, _normalize_vjp = batch_norm.batch_norm.kernel, batch_norm.batch_norm_vjp.kernel
+_predict, _predict_vjp = batch_norm.batch_norm_inference.kernel, batch_norm.batch_norm_inference_vjp.kernel
+_running = batch_norm.running_statistics.kernel
 
 
 class Layer(NamedTuple):
@@ -45,6 +50,11 @@ class Layer(NamedTuple):
         Pearlmutter's operator R, that is, how the results of `forward` and `backward` change when everything they take moves
         in given directions: ``r_forward(params, rparams, cache, rx) -> ry`` and ``r_backward(params, rparams, cache, rx, g,
         rg) -> (rdx, rgrads)``. Exact Hessian-vector products need them (:mod:`dnnbook.second_order`).
+    forward_ : function, optional
+        ``forward_(params, x, rng) -> (y, cache)``: the forward pass of a training step, where it is not `forward`. It may draw
+        from `rng`, and changes in place the arrays of `params` that are not trained.
+    untrained : int
+        How many arrays at the end of `params` are not trained, such as running means: `grads` has none for them.
     """
 
     name: str
@@ -53,6 +63,8 @@ class Layer(NamedTuple):
     backward: Callable
     r_forward: Callable | None = None
     r_backward: Callable | None = None
+    forward_: Callable | None = None
+    untrained: int = 0
 
 
 def dense_layer(n_in, n_out, initializer="he_normal"):
@@ -81,11 +93,9 @@ def dense_layer(n_in, n_out, initializer="he_normal"):
     >>> layer.name, W.shape, b.shape
     ('dense(3, 2)', (3, 2), (2,))
     """
-    for name, size in (("n_in", n_in), ("n_out", n_out)):
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"dense_layer: {name} is {size!r}, expected an integer of at least 1")
+    _hold_sizes("dense_layer", n_in=n_in, n_out=n_out)
     name = f"dense({n_in}, {n_out})"
-    sample = _sampler(initializer)
+    sample = _sampler("dense_layer", initializer)
 
     def init(rng, dtype=np.float32):
         W = np.ascontiguousarray(sample(rng, (n_in, n_out), dtype), dtype)
@@ -228,12 +238,172 @@ def prelu_layer(width, alpha=0.25):
     return Layer(name, init, forward, backward)
 
 
-def _sampler(initializer):
+def maxout_layer(n_in, n_out, pieces=2, initializer="lecun_normal"):
+    """Maxout units: each is the largest of several linear units of its own.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Width of the input and of the output.
+    pieces : int
+        Linear units per maxout unit, k.
+    initializer : str or function
+        As in :func:`dense_layer`, for a matrix of shape (n_in, n_out k). With two pieces the default keeps the mean square of
+        the signal: the larger of two such numbers has the same mean square as each.
+
+    Returns
+    -------
+    Layer
+        With the parameters ``(W, b)`` of shapes (n_in, n_out k) and (n_out k,); the k pieces of a unit lie side by side.
+
+    Raises
+    ------
+    ValueError
+        A size is less than 1, or there is no initializer of this name.
+
+    Examples
+    --------
+    >>> layer = maxout_layer(1, 1, pieces=2)
+    >>> absolute = np.array([[1.0, -1.0]]), np.zeros(2)
+    >>> layer.forward(absolute, np.array([[-3.0], [2.0]]))[0]
+    array([[3.],
+           [2.]])
+    """
+    _hold_sizes("maxout_layer", n_in=n_in, n_out=n_out, pieces=pieces)
+    linear = dense_layer(n_in, n_out * pieces, _sampler("maxout_layer", initializer))
+    name = f"maxout({n_in}, {n_out}, {pieces})"
+
+    def forward(params, x):
+        z, _ = linear.forward(params, x)
+        z = z.reshape(-1, pieces)
+        return _maxout(z).reshape(len(x), n_out), (x, z)
+
+    def backward(params, cache, g, input_gradient=True):
+        x, z = cache
+        _expect(name, "g", g, (len(x), n_out))
+        return linear.backward(params, x, _maxout_vjp(g.reshape(-1), z).reshape(len(x), -1), input_gradient)
+
+    return Layer(name, linear.init, forward, backward)
+
+
+def dropout_layer(keep):
+    """Dropout: in training, each activation stays with a given probability; in prediction all stay.
+
+    Parameters
+    ----------
+    keep : float, in (0, 1]
+        Probability to stay.
+
+    Returns
+    -------
+    Layer
+        Without parameters.
+
+    Raises
+    ------
+    ValueError
+        `keep` is out of range.
+
+    Examples
+    --------
+    >>> layer, x = dropout_layer(0.5), np.ones((1, 4))
+    >>> layer.forward((), x)[0]
+    array([[1., 1., 1., 1.]])
+    >>> layer.forward_((), x, np.random.default_rng(0))[0]
+    array([[0., 2., 2., 2.]])
+    """
+    keep = as_scalar("dropout_layer", dropout.KEEP, keep)
+
+    def init(rng, dtype=np.float32):
+        return ()
+
+    def forward(params, x):
+        return x, None
+
+    def forward_(params, x, rng):
+        mask = dropout.dropout_mask(rng, x.shape, keep, x.dtype)
+        return dropout.dropout(x, mask, keep), mask
+
+    def backward(params, mask, g, input_gradient=True):
+        return (g if mask is None else dropout.dropout_vjp(g, mask, keep)), ()
+
+    return Layer(f"dropout({keep})", init, forward, backward, forward_=forward_)
+
+
+def batch_norm_layer(width, eps=1e-5, momentum=0.1):
+    """Batch normalization of every unit.
+
+    Parameters
+    ----------
+    width : int
+        Number of units, D.
+    eps : float, in (0, inf)
+        Guard against division by 0.
+    momentum : float, in [0, 1]
+        Share of each new batch in the running statistics. They stay as they are for a batch of one example.
+
+    Returns
+    -------
+    Layer
+        With the parameters ``(gamma, beta, mean, var)`` of shape (D,): the trained scale and shift, and the running mean and
+        variance, which are not trained.
+
+    Raises
+    ------
+    ValueError
+        `width` is less than 1, or a number is out of range.
+
+    Examples
+    --------
+    >>> layer = batch_norm_layer(1, momentum=0.5)
+    >>> params = layer.init(None, np.float64)
+    >>> layer.forward_(params, np.array([[3.0], [5.0]]), None)[0].round(3)
+    array([[-1.],
+           [ 1.]])
+    >>> params[2:]
+    (array([2.]), array([1.5]))
+    """
+    _hold_sizes("batch_norm_layer", width=width)
+    name = f"batch_norm({width})"
+    of_eps, of_momentum = batch_norm.batch_norm.contract.arguments[3], batch_norm.running_statistics.contract.arguments[3]
+    eps, momentum = as_scalar("batch_norm_layer", of_eps, eps), as_scalar("batch_norm_layer", of_momentum, momentum)
+
+    def init(rng, dtype=np.float32):
+        return np.ones(width, dtype), np.zeros(width, dtype), np.zeros(width, dtype), np.ones(width, dtype)
+
+    def forward(params, x):
+        _expect(name, "x", x, (len(x), width))
+        return _predict(x, *params, x.dtype.type(eps)), (x, False)
+
+    def forward_(params, x, rng):
+        _expect(name, "x", x, (len(x), width))
+        gamma, beta, mean, var = params
+        if len(x) > 1:
+            mean[:], var[:] = _running(mean, var, x, x.dtype.type(momentum))
+        return _normalize(x, gamma, beta, x.dtype.type(eps)), (x, True)
+
+    def backward(params, cache, g, input_gradient=True):
+        (gamma, _, mean, var), (x, training) = params, cache
+        _expect(name, "g", g, x.shape)
+        eps_of_x = x.dtype.type(eps)
+        back = _normalize_vjp(g, x, gamma, eps_of_x) if training else _predict_vjp(g, x, gamma, mean, var, eps_of_x)
+        return back[0], back[1:]
+
+    return Layer(name, init, forward, backward, forward_=forward_, untrained=2)
+
+
+def _hold_sizes(where, **sizes):
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{where}: {name} is {size!r}, expected an integer of at least 1")
+
+
+def _sampler(where, initializer):
     if callable(initializer):
         return initializer
     if initializer not in INITIALIZERS:
         names = ", ".join(map(repr, INITIALIZERS))
-        raise ValueError(f"dense_layer: initializer is {initializer!r}, expected a function or one of {names}")
+        raise ValueError(f"{where}: initializer is {initializer!r}, expected a function or one of {names}")
     return getattr(initializers, initializer)
 
 

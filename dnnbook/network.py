@@ -13,20 +13,34 @@ import numpy as np
 from dnnbook import losses
 from dnnbook._check import FLOATS, as_float
 from dnnbook.datasets import one_hot
-from dnnbook.layers import Layer, activation_layer, dense_layer, prelu_layer
+from dnnbook.layers import (
+    Layer,
+    activation_layer,
+    batch_norm_layer,
+    dense_layer,
+    dropout_layer,
+    maxout_layer,
+    prelu_layer,
+)
 
 __all__ = [
     "Layer",
     "activation_layer",
     "backward",
+    "batch_norm_layer",
     "dense_layer",
+    "dropout_layer",
     "forward",
+    "forward_",
     "init",
     "loss_and_gradients",
+    "loss_and_gradients_",
+    "maxout_layer",
     "mlp",
     "predict",
     "prelu_layer",
     "targets",
+    "trained",
 ]
 
 RELU_FAMILY = ("relu", "absolute_relu", "leaky_relu", "elu", "relu6", "prelu", "softplus")
@@ -34,8 +48,10 @@ quiet = np.errstate(all="ignore")  # NaN and infinities go through silently, as 
 LOSSES = tuple(f for f in losses.__all__ if f + "_grad" in losses.__all__)
 
 
-def mlp(sizes, activation="relu", initializer=None):
+def mlp(sizes, activation="relu", initializer=None, *, batch_norm=False, dropout=0.0, pieces=2):
     """Multilayer perceptron: dense layers with an activation between them; the last one is linear, its outputs are logits.
+
+    A hidden layer is: dense, batch normalization if asked for, activation, dropout if asked for.
 
     Parameters
     ----------
@@ -43,9 +59,16 @@ def mlp(sizes, activation="relu", initializer=None):
         Widths of the input, of each hidden layer and of the output.
     activation : str, Layer or function
         Name of an activation; or a layer, such as ``activation_layer("elu", alpha=0.5)``; or a function that makes a layer for
-        a given width, such as :func:`prelu_layer`.
+        a given width, such as :func:`prelu_layer`; or ``"maxout"``.
     initializer : str or function, optional
-        As in :func:`dense_layer`. Left out, it is ``"he_normal"`` for the ReLU family and ``"glorot_normal"`` for others.
+        As in :func:`dense_layer`. Left out, it is ``"he_normal"`` for the ReLU family, ``"lecun_normal"`` for the linear units
+        of maxout and ``"glorot_normal"`` for others.
+    batch_norm : bool
+        Normalize the pre-activations of every hidden layer; not with maxout.
+    dropout : float, in [0, 1)
+        Share of the hidden activations left out in training.
+    pieces : int
+        Linear units per maxout unit.
 
     Returns
     -------
@@ -54,22 +77,34 @@ def mlp(sizes, activation="relu", initializer=None):
     Raises
     ------
     ValueError
-        Fewer than two sizes, a size less than 1, an unknown activation or initializer.
+        Fewer than two sizes, a size less than 1, an unknown activation or initializer, a share out of range, or batch
+        normalization with maxout.
 
     Examples
     --------
     >>> [layer.name for layer in mlp([784, 30, 10], "tanh")]
     ['dense(784, 30)', 'tanh', 'dense(30, 10)']
+    >>> [layer.name for layer in mlp([784, 30, 10], batch_norm=True, dropout=0.5)]
+    ['dense(784, 30)', 'batch_norm(30)', 'relu', 'dropout(0.5)', 'dense(30, 10)']
     """
     sizes = list(sizes)
     if len(sizes) < 2:
         raise ValueError(f"mlp: sizes is {sizes}, expected at least two: input and output")
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        step = _step(activation, n_out)
-        family = "he_normal" if step.name.partition("(")[0] in RELU_FAMILY else "glorot_normal"
-        layers += [dense_layer(n_in, n_out, initializer or family), step]
-    return tuple(layers[:-1])
+    if activation == "maxout" and batch_norm:
+        raise ValueError("mlp: batch_norm is True, expected False with maxout, whose linear units are inside its layers")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"mlp: dropout is {dropout!r}, expected a number in [0, 1)")
+    is_maxout, layers = activation == "maxout", []
+    initializer = initializer or ("lecun_normal" if is_maxout else _family(_step(activation, sizes[1])))
+    for n_in, n_out in pairwise(sizes[:-1]):
+        if is_maxout:
+            layers.append(maxout_layer(n_in, n_out, pieces, initializer))
+        else:
+            normalize = [batch_norm_layer(n_out)] if batch_norm else []
+            layers += [dense_layer(n_in, n_out, initializer), *normalize, _step(activation, n_out)]
+        if dropout > 0:
+            layers.append(dropout_layer(1 - dropout))
+    return (*layers, dense_layer(*sizes[-2:], initializer))
 
 
 def init(layers, rng, dtype=np.float32):
@@ -150,6 +185,44 @@ def forward(layers, params, x):
 
 
 @quiet
+def forward_(layers, params, x, rng):
+    """Forward pass of a training step: dropout drops, and batch normalization goes by the batch.
+
+    Parameters
+    ----------
+    layers, x
+        As in :func:`forward`.
+    params : sequence of tuples of ndarray
+        One entry per layer. Arrays that are not trained change in place: the running statistics of batch normalization.
+    rng : numpy.random.Generator
+        Draws the masks.
+
+    Returns
+    -------
+    z, caches
+        As of :func:`forward`, of which it is the same for layers without a mode of their own.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`forward`.
+
+    Examples
+    --------
+    >>> layers = (dropout_layer(0.5),)
+    >>> forward_(layers, [()], np.ones((2, 3), np.float32), np.random.default_rng(0))[0]
+    array([[0., 2., 2.],
+           [2., 0., 0.]], dtype=float32)
+    """
+    x = _start("forward_", layers, params, x)
+    caches = []
+    for layer, p in zip(layers, params, strict=True):
+        x, cache = layer.forward_(p, x, rng) if layer.forward_ else layer.forward(p, x)
+        caches.append(cache)
+    return x, tuple(caches)
+
+
+@quiet
 def predict(layers, params, x):
     """Output of the network: the forward pass that keeps nothing.
 
@@ -192,7 +265,7 @@ def backward(layers, params, caches, g, input_gradient=True):
     layers, params
         As in :func:`forward`.
     caches : tuple
-        Second result of :func:`forward`.
+        Second result of :func:`forward` or :func:`forward_`.
     g : array_like, shape (N, K)
         Gradient of the loss with respect to the outputs.
     input_gradient : bool
@@ -203,7 +276,7 @@ def backward(layers, params, caches, g, input_gradient=True):
     dx : ndarray, shape (N, D), or None
         Gradient with respect to the input.
     grads : tuple of tuples of ndarray
-        Gradients with respect to the parameters, in the order and shapes of `params`.
+        Gradients with respect to the parameters, in the order and shapes of `params`, or of what :func:`trained` leaves of it.
 
     Raises
     ------
@@ -265,11 +338,67 @@ def loss_and_gradients(layers, params, x, y, loss="softmax_cross_entropy"):
     >>> grads[0][1].round(4)
     array([-0.6667,  0.3333,  0.3333])
     """
+    return _loss_and_gradients(layers, params, *forward(layers, params, x), y, loss)
+
+
+def loss_and_gradients_(layers, params, x, y, loss="softmax_cross_entropy", *, rng):
+    """Loss on a batch and its gradients in a training step: :func:`forward_`, loss, backward.
+
+    Parameters
+    ----------
+    layers, x, y, loss
+        As in :func:`loss_and_gradients`.
+    params, rng
+        As in :func:`forward_`.
+
+    Returns
+    -------
+    E, grads
+        As of :func:`loss_and_gradients`.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`loss_and_gradients`.
+
+    Examples
+    --------
+    >>> layers = (batch_norm_layer(2),)
+    >>> params = init(layers, np.random.default_rng(0), np.float64)
+    >>> E, grads = loss_and_gradients_(layers, params, [[1.0, 0.0], [3.0, 0.0]], [0, 1], rng=np.random.default_rng(0))
+    >>> round(E, 4), params[0][2]  # the running mean has moved
+    (1.3133, array([0.2, 0. ]))
+    """
+    return _loss_and_gradients(layers, params, *forward_(layers, params, x, rng), y, loss)
+
+
+def _loss_and_gradients(layers, params, z, caches, y, loss):
     value, gradient = loss_functions(loss)
-    z, caches = forward(layers, params, x)
     t = targets(y, z.shape, loss, z.dtype)
     _, grads = backward(layers, params, caches, gradient(z, t), input_gradient=False)
     return float(value(z, t)), grads
+
+
+def trained(layers, params):
+    """The parameters without the arrays that are not trained: those that have gradients.
+
+    Parameters
+    ----------
+    layers, params
+        As in :func:`forward`.
+
+    Returns
+    -------
+    tuple of tuples of ndarray
+        The arrays themselves, no copies.
+
+    Examples
+    --------
+    >>> layers = (batch_norm_layer(2),)
+    >>> [len(p) for p in trained(layers, init(layers, np.random.default_rng(0)))]
+    [2]
+    """
+    return tuple(p[: len(p) - layer.untrained] for layer, p in zip(layers, params, strict=True))
 
 
 def targets(y, shape, loss, dtype=np.float32):
@@ -332,6 +461,11 @@ def loss_functions(name):
     if name not in LOSSES:
         raise ValueError(f"loss: name is {name!r}, expected one of {', '.join(map(repr, LOSSES))}")
     return getattr(losses, name).kernel, getattr(losses, f"{name}_grad").kernel
+
+
+def _family(step):
+    """The initializer that fits an activation."""
+    return "he_normal" if step.name.partition("(")[0] in RELU_FAMILY else "glorot_normal"
 
 
 def _step(activation, width):
