@@ -23,6 +23,8 @@ __all__ = [
     "optimizers",
     "regularization",
     "schedules",
+    "second_order",
+    "surfaces",
     "train",
 ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dnnbook import _docstring, optimizers
 
-MODULES = ("activations", "losses", "dense", "initializers", "optimizers")
+MODULES = ("activations", "losses", "dense", "initializers", "optimizers", "second_order", "surfaces")
 
 
 def public():
@@ -34,7 +34,12 @@ SIZES = st.integers(1, 5)
 
 def ends(domain, reach=8.0):
     """The part of an interval that lies within reach, as two numbers."""
-    return (-reach, reach) if domain is None else (max(domain.low, -reach), min(domain.high, reach))
+    return (-reach, reach) if domain is None else (max(domain.low, -reach), min(domain.high, max(domain.low, 0.0) + reach))
+
+
+def size(letter, sizes, draw):
+    """The length of a declared axis: drawn once for each letter, or the number itself."""
+    return int(letter) if letter.isdigit() else sizes.setdefault(letter, draw(SIZES))
 
 
 @st.composite
@@ -65,7 +70,7 @@ def arguments(draw, f, dtype=np.float64, whole=False, shape=None):
             low, high = ends(a.domain, 2.0)
             values.append(draw(st.floats(low + 1e-6, high - 1e-6)))
         elif a.kind == "array":
-            own = shape if a.shape is None else lead * a.lead + tuple(sizes.setdefault(d, draw(SIZES)) for d in a.shape)
+            own = shape if a.shape is None else lead * a.lead + tuple(size(d, sizes, draw) for d in a.shape)
             values.append(draw(array(own, a.domain, dtype, whole)))
         else:  # the state of an optimizer
             values.append(draw(state(getattr(optimizers, a.type), shape, np.float64 if whole else dtype)))

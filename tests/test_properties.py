@@ -17,6 +17,9 @@ every_whole = pytest.mark.parametrize("f", WHOLE.values(), ids=WHOLE)
 every_with_arrays = pytest.mark.parametrize("f", WITH_ARRAYS.values(), ids=WITH_ARRAYS)
 DTYPES = st.sampled_from([np.float32, np.float64])
 
+# The solution of a system of equations may magnify round-off without bound; the verifier puts it back into the system.
+SOLVED = {"newton_step", "gauss_newton_step", "levenberg_marquardt_step", "marquardt_step"}
+
 # An argument that does not reach the result everywhere: its NaN may be left out.
 UNREACHED = {("prelu", "alpha"), ("prelu_grad", "alpha"), ("prelu_vjp", "alpha"), ("maxout_vjp", "z")}
 
@@ -43,6 +46,8 @@ def test_the_table_holds_every_public_function():
     assert without == {
         *(n for n in optimizers.__all__ if n[0].isupper() or n.endswith(("_", "_init")) or n == "optimizer"),
         *("normal", "uniform", "lecun_normal", "lecun_uniform", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform"),
+        *("Minimum", "Objective", "conjugate_gradients", "levenberg_marquardt", "minimize_newton", "objective"),
+        *("flatten", "unflatten", "hessian", "hessian_vector_product", "network_jacobian", "network_residuals"),
     }
 
 
@@ -64,7 +69,7 @@ def test_results_have_the_promised_dtype_and_shape(f, data, dtype):
             sizes["..."] = v.shape[: v.ndim - len(a.shape)]
     for r, y in zip(c.doc.returns, results if isinstance(results, tuple) else [results], strict=True):
         if r.shape is not None:
-            assert y.shape == (sizes["..."] if r.lead else ()) + tuple(sizes[d] for d in r.shape)
+            assert y.shape == (sizes["..."] if r.lead else ()) + tuple(int(d) if d.isdigit() else sizes[d] for d in r.shape)
         elif r.kind == "float":
             assert isinstance(y, np.floating)
         elif r.kind == "array":
@@ -236,7 +241,7 @@ def test_float32_elements_are_near_float64(f, data):
     np.testing.assert_array_max_ulp(f(*values), exact.astype(np.float32), 2)
 
 
-@every_whole
+@pytest.mark.parametrize("f", [f for f in WHOLE.values() if f.__name__ not in SOLVED], ids=lambda f: f.__name__)
 @given(data=st.data())
 def test_float32_arrays_are_near_float64(f, data):
     values = mapped(data.draw(arguments(f, np.float32)), np.abs)  # no cancellation: the bound below is then a fair one
