@@ -143,7 +143,7 @@ def marquardt_step(J, r, d, lam):
     return damped(J, r, d.dtype.type(np.sqrt(lam)) * d)
 
 
-def levenberg_marquardt(residuals, jacobian, w0, *, scaled=False, lam=1e-2, tol=1e-8, max_iter=200):
+def levenberg_marquardt(residuals, jacobian, w0, *, scaled=False, lam=1e-3, tol=1e-8, max_iter=200):
     r"""Minimize half the sum of squared residuals.
 
     Steps by :func:`marquardt_step`, or by :func:`levenberg_marquardt_step` if not `scaled`; damping by
