@@ -289,7 +289,7 @@ def test_ledger_page_and_file(book):
 def test_coverage_page(book):
     text = text_of(book / "reference/coverage.html")
     assert "1 of 2 topics are covered" in text
-    assert "bounded Half of it holds. (0.5 +- 0.1)" in text
+    assert "bounded Half of it holds (0.5 +- 0.1)." in text
     assert "not yet covered" in text
     assert 'href="../shapes.html#claim-T1"' in (book / "reference/coverage.html").read_text("utf-8")
 
