@@ -39,8 +39,7 @@ extensions = [
     "_ext.notebooks",
     "_ext.epub",
 ]
-exclude_patterns = ["_ext", "_static", "_templates"]
-templates_path = ["book/_templates"]
+exclude_patterns = ["_ext", "_static"]
 
 # What the book checks about itself
 book_package = "dnnbook"
@@ -76,6 +75,7 @@ autodoc_default_options = {"members": True}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 viewcode_line_numbers = True
+viewcode_follow_imported_members = False  # a layer is documented, and its source shown, where it is defined
 add_module_names = False
 
 # Sources
@@ -103,6 +103,7 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_show_sphinx = False
+html_show_search_summary = False  # a summary would be fetched, which a page opened from disk may not do
 html_sourcelink_suffix = ""
 togglebutton_hint = "Show"
 togglebutton_hint_hide = "Hide"
