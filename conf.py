@@ -58,6 +58,7 @@ nb_code_prompt_show = nb_code_prompt_hide = "Code"
 nb_render_markdown_format = "myst"  # tables and maths in the Markdown that cells display
 # The kernels inherit these: that it is the book that runs them, and where the package is
 os.environ["DNNBOOK_BOOK"] = "1"
+os.environ.pop("MPLBACKEND", None)  # another backend would lose the figures
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: on busy cores two threads wait for each other
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
