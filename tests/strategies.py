@@ -70,9 +70,9 @@ def arguments(draw, f, dtype=np.float64, whole=False, shape=None):
             cls, names = STATES[f.__name__]
             like = np.float64 if whole else dtype
             fields = [draw(array(shape, None, like)) for _ in names]
-            values.append(
-                cls(fields[0]) if cls is MomentumState else cls(fields[0], np.asarray(abs(fields[1])), draw(st.integers(0, 9)))
-            )
+            if cls is AdamState:
+                fields = [fields[0], np.asarray(abs(fields[1])), draw(st.integers(0, 9))]
+            values.append(cls(*fields))
     return values
 
 
