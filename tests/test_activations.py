@@ -193,8 +193,7 @@ def test_prelu_product_equals_differences(data):
 
 
 def test_prelu_product_sums_float32_in_float64():
-    z = np.full((100_000, 1), -0.1, np.float32)
-    g = np.full_like(z, 0.7)
-    _, dalpha = a.prelu_vjp(g, z, np.zeros(1, np.float32))
-    exact = 100_000 * np.float64(g[0, 0]) * np.float64(z[0, 0])
-    assert dalpha[0] == np.float32(exact) != np.float32(100_000 * np.float64(g[0, 0] * z[0, 0]))
+    n, g, z = 99_991, np.float32(5 / 7), np.float32(-5 / 11)
+    _, dalpha = a.prelu_vjp(np.full((n, 1), g), np.full((n, 1), z), np.zeros(1, np.float32))
+    assert dalpha[0] == np.float32(n * np.float64(g) * np.float64(z))
+    assert dalpha[0] != np.float32(n * np.float64(g * z))  # even the product is not rounded to float32
