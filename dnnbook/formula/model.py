@@ -14,7 +14,7 @@ from dnnbook import _docstring
 from dnnbook.formula import values as v
 from dnnbook.formula.evaluate import Evaluator, derivative
 from dnnbook.formula.grammar import FormulaError, complain, parse
-from dnnbook.formula.names import Symbol, bindings, head, is_index, text
+from dnnbook.formula.names import Symbol, bindings, head, is_index, shape_of, text
 
 
 class Slot(NamedTuple):
@@ -60,9 +60,9 @@ class Formula:
         }
         self.tree = parse(self.tex, self.where)
         self.equations = self.read_equations()
-        names = {name for h, _ in self.equations for name in h.arguments}
-        self.named_on_the_left = {b.source for b in self.table if str(b.key) in names}  # g'(z) = 1 speaks about z
+        self.named_on_the_left = set()
         self.slots = self.read_slots()
+        self.hold_heads()
 
     # ---- what the docstring declares -------------------------------------------------------------
 
@@ -110,6 +110,7 @@ class Formula:
     def read_equations(self):
         """[(left side, [left tree, right trees ...])]; definitions after "where" come first."""
         main, definitions, declared, out = [], [], {b.key: b.tex for b in self.table}, []
+        dimensions = {d for b in self.table for d in self.field(b.source).shape or ()}
         target = main
         for c in self.leaves(next(c for c in self.tree.children if isinstance(c, Tree))):
             if isinstance(c, Token):
@@ -126,11 +127,26 @@ class Formula:
             h = self.head(sides[0])
             if h is None:
                 self.fail(sides[0], "the left side is neither a symbol, nor f(z), nor a partial derivative")
-            if h.kind in ("symbol", "square") and h.key in declared:
-                self.fail(sides[0], f"the left side defines {declared[h.key]}, which has a meaning already")
-            declared[h.key] = str(h.key)
+            identity = h.key if h.kind in ("symbol", "square") else h
+            if identity in declared or str(h.key) in dimensions:
+                self.fail(sides[0], f"the left side defines {declared.get(identity, h.key)}, which has a meaning already")
+            declared[identity] = str(h.key)
             out.append((h, sides))
         return out
+
+    def hold_heads(self):
+        """Every line must be returned or needed by one that is; a function on the left must be printed of its arguments."""
+        arguments = {shape_of(parse(b.tex, self.where, "expr")): b.source for b in self.table}
+        returned = {h for slot in self.slots for h in slot.heads}
+        for h, sides in self.equations:
+            if h not in returned and h.kind in ("function", "partial"):
+                self.fail(sides[0], "the function does not return this left side")
+            if h not in returned and len(sides) > 2:
+                self.fail(sides[2], "a definition on the way has one right side")
+            if not all(a in arguments for a in h.arguments):
+                self.fail(sides[0], "a function on the left is printed of its declared arguments")
+        # g'(z) = 1 speaks about z
+        self.named_on_the_left = {arguments[a] for h, _ in self.equations for a in h.arguments}
 
     def fail(self, tree, message):
         complain(self.tex, tree.meta.start_pos, message, self.where)
@@ -206,6 +222,10 @@ class Formula:
         """The printed value of every slot: a list over slots of lists over right sides; and the evaluator."""
         e = Evaluator(self, arguments)
         results = dict(e.run())
+        needed = e.looked_up | {h.key for slot in self.slots for h in slot.heads}
+        for h, sides in self.equations:
+            if h.kind in ("symbol", "square") and h.key not in needed:
+                self.fail(sides[0], f"{h.key} is defined, but nothing needs it")
         out = []
         for slot in self.slots:
             sides = [x for h in slot.heads for x in results[h]]
@@ -222,9 +242,11 @@ class Formula:
             return load(f"dnnbook.activations.{arguments[self.choices[name]]}")
         return load(self.functions[name]) if name in self.functions else None
 
-    def apply(self, xs, caller, primes=0):
+    def apply(self, xs, caller, primes=0, asked_by=None):
         """This formula as a function inside another print: xs for its first arguments, the rest by name from the caller."""
         if primes and (printed := printed_derivative(self.path)):
+            if asked_by is not None and printed.path == asked_by.path:
+                raise ValueError("the print uses the derivative that it defines")
             return printed.apply(xs, caller, primes - 1)
         names = self.table_sources()
         if len(xs) > len(names):
