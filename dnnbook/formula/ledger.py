@@ -41,8 +41,9 @@ def row(path, label):
     """The report of one formula; a failure is a row too."""
     try:
         return checks.check(path, label=label)
-    except (FormulaError, Mismatch) as e:
-        return checks.Report(path, label, "", "", None, passed=False, message=str(e))
+    except Exception as e:  # whatever a function does wrong is a finding, not the end of the ledger
+        message = str(e) if isinstance(e, FormulaError | Mismatch) else f"{path}: {e!r}"
+        return checks.Report(path, label, "", "", None, passed=False, message=message)
 
 
 def key(path, label, first):

@@ -102,7 +102,7 @@ def array(domain, rng, size, style):
     if not finite and math.isfinite(domain.low):
         x = domain.low + np.abs(x - (0 if style == "extreme" else domain.low))
     if style != "extreme":
-        x = np.float64(np.float32(x))
+        x = x.astype(np.float32).astype(np.float64)
     return inside(x, domain)
 
 
