@@ -88,7 +88,8 @@ def fit(
     loss : str
         Name of a function in :mod:`dnnbook.losses` that has a ``_grad``.
     optimizer : str or Optimizer
-        Name of an optimizer at its defaults, or ``optimizers.optimizer("sgd", eta=0.1)``.
+        Name of an optimizer at its defaults, or ``optimizers.optimizer("sgd", eta=0.1)``. ``"nesterov"`` is the form evaluated
+        at the parameters; the RPROPs are made for batch learning.
     batch_size : int
         Examples per step: 1 is on-line learning; N or more is batch learning, which does not shuffle. The last batch of an
         epoch may be smaller.
@@ -150,7 +151,7 @@ def fit(
                 E, grads = network.loss_and_gradients(layers, params, xb, tb, loss)
                 if not math.isfinite(E):
                     raise FloatingPointError(f"fit: the loss is {E} at epoch {epoch}, step {step}; {ADVICE}")
-                states = _update(optimizer, params, grads, states)
+                states = _update(optimizer, params, grads, states, E)
                 history.step_loss.append(E)
                 total += E * len(xb)
             history.seconds.append(time.perf_counter() - start)
@@ -272,7 +273,7 @@ def learning_rate_range_test(
         if not math.isfinite(E):
             break
         values.append(E)
-        states = _update(optimizers.optimizer(optimizer, eta=float(eta)), params, grads, states)
+        states = _update(optimizers.optimizer(optimizer, eta=float(eta)), params, grads, states, E)
     return etas[: len(values)], np.array(values)
 
 
@@ -351,10 +352,11 @@ def _guesses(where, z, labels):
 
 
 @network.quiet
-def _update(optimizer, params, grads, states):
+def _update(optimizer, params, grads, states, E):
     """One step for every parameter array, in place; the new states."""
+    loss = (E,) if optimizer.wants_loss else ()
     pairs = ((w, g) for p, q in zip(params, grads, strict=True) for w, g in zip(p, q, strict=True))
-    return [optimizer.update_(w, g, state) for (w, g), state in zip(pairs, states, strict=True)]
+    return [optimizer.update_(w, g, state, *loss) for (w, g), state in zip(pairs, states, strict=True)]
 
 
 def _copy(params):

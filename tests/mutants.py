@@ -103,7 +103,8 @@ def body_of(text, name):
 
 def in_code(path, old, new, which=0, inside=None):
     """The formula of `path` with a fault planted in its body, or in the helper `inside` of the same module."""
-    name, _, function = f"dnnbook.{path}".rpartition(".")
+    function = path.rpartition(".")[2]
+    name = load(f"dnnbook.{path}").contract.body.__module__  # of a package, the room
     text = source(name)
     start, end = body_of(text, inside or function)
     text = text[:start] + replaced(text[start:end], old, new, which) + text[end:]

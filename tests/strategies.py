@@ -6,10 +6,9 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from dnnbook.optimizers import AdamState, MomentumState
+from dnnbook import _docstring, optimizers
 
 MODULES = ("activations", "losses", "dense", "initializers", "optimizers")
-STATES = {"momentum": (MomentumState, ("v",)), "adam": (AdamState, ("m", "v"))}
 
 
 def public():
@@ -42,7 +41,9 @@ def ends(domain, reach=8.0):
 def array(draw, shape, domain=None, dtype=np.float64, whole=False):
     """An array of a shape with values inside an interval; float64 values are float32 numbers too."""
     low, high = ends(domain)
-    one = st.integers(math.ceil(low), math.floor(high)) if whole else st.floats(low, high, width=32, allow_subnormal=False)
+    above = domain is not None and not domain.has_low and low == domain.low
+    floats = st.floats(low, high, width=32, allow_subnormal=False, exclude_min=above)
+    one = st.integers(math.ceil(low) + above, math.floor(high)) if whole else floats
     n = math.prod(shape)
     values = draw(st.lists(one, min_size=n, max_size=n))
     return np.array(values, np.int64 if whole else dtype).reshape(shape)
@@ -67,18 +68,27 @@ def arguments(draw, f, dtype=np.float64, whole=False, shape=None):
             own = shape if a.shape is None else lead * a.lead + tuple(sizes.setdefault(d, draw(SIZES)) for d in a.shape)
             values.append(draw(array(own, a.domain, dtype, whole)))
         else:  # the state of an optimizer
-            cls, names = STATES[f.__name__]
-            like = np.float64 if whole else dtype
-            fields = [draw(array(shape, None, like)) for _ in names]
-            if cls is AdamState:
-                fields = [fields[0], np.asarray(abs(fields[1])), draw(st.integers(0, 9))]
-            values.append(cls(*fields))
+            values.append(draw(state(getattr(optimizers, a.type), shape, np.float64 if whole else dtype)))
     return values
 
 
-def flat(results):
-    """Results of any public function as a list of arrays."""
+@st.composite
+def state(draw, cls, shape, dtype):
+    """A state of an optimizer, its fields inside what its docstring says."""
+    of_kind = {
+        "array": lambda a: array(shape, a.domain, dtype),
+        "int": lambda a: st.integers(0, 9),
+        "float": lambda a: st.floats(-8.0, 8.0),
+    }
+    return cls(*[draw(of_kind[a.kind](a)) for a in _docstring.read(cls).parameters])
+
+
+def flat(results, numbers=True):
+    """Results of any public function as a list of arrays; a state's plain Python numbers only if asked for."""
     out = []
     for r in results if isinstance(results, tuple) else [results]:
-        out += flat(r) if isinstance(r, tuple) else [np.asarray(r)]
+        if isinstance(r, tuple):
+            out += flat(r, numbers)
+        elif numbers or type(r) not in (int, float):
+            out.append(np.asarray(r))
     return out

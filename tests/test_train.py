@@ -274,6 +274,7 @@ def test_a_loss_that_explodes_says_where(problem):
     assert str(error.value) == "fit: the loss is nan at epoch 1, step 3" + advice
 
 
+KNOWN = ", ".join(map(repr, optimizers.TWINS))
 GENERATOR = "expected a numpy.random.Generator such as numpy.random.default_rng(0)"
 
 
@@ -285,7 +286,11 @@ GENERATOR = "expected a numpy.random.Generator such as numpy.random.default_rng(
         ({"epochs": -1}, ValueError, "fit: epochs is -1, expected at least 1"),
         ({"epochs": "3"}, TypeError, "fit: epochs is '3', expected an integer"),
         ({"rng": 0}, TypeError, f"fit: rng is 0, {GENERATOR}"),
-        ({"optimizer": "sdg"}, ValueError, "optimizer: name is 'sdg', expected one of 'sgd', 'momentum', 'adam'"),
+        (
+            {"optimizer": "sdg"},
+            ValueError,
+            f"optimizer: name is 'sdg', expected one of {KNOWN}",
+        ),
         ({"loss": "hinge"}, ValueError, f"loss: name is 'hinge', expected one of {', '.join(map(repr, network.LOSSES))}"),
         (
             {"validation": (np.zeros((4, 3)), [0, 1, 2, 0])},

@@ -141,15 +141,18 @@ def kinks(formula, bases, pairs):
     """Arguments exactly at, just below and just above every point where a comparison in the print tips over."""
     for base in bases:
         for source in formula.table_sources():
-            if not isinstance(base.get(source), np.ndarray):
+            x = base.get(source)
+            if not isinstance(x, np.ndarray | float):
                 continue
-            values = {0.0}
+            values = {0.0} if isinstance(x, np.ndarray) else set()
             for pair in pairs:
                 values |= roots(formula, base, source, pair)
             near = {f(x) for x in values for f in (float, lambda x: np.nextafter(x, 9e9), lambda x: np.nextafter(x, -9e9))}
             domain = formula.field(source).domain
             near = sorted(x for x in near if domain is None or x in domain)
-            if near:
+            if isinstance(x, float):
+                yield from (sample.Draw("extreme", base | {source: float(value)}) for value in near)
+            elif near:
                 yield sample.Draw("extreme", sample.at_points(formula, base, source, near))
 
 
@@ -162,7 +165,7 @@ def roots(formula, base, source, pair):
         a, b = pair
         return e.ev(a) - (e.ev(b) if b is not None else 0)
 
-    grid = np.unique([-50.0, *base[source].tolist(), 50.0])
+    grid = np.unique([-50.0, *np.ravel(base[source]).tolist(), 50.0])
     try:
         gaps = [gap(x) for x in grid]
     except Exception:  # the comparison stands inside a sum or needs an index: not a kink of one number

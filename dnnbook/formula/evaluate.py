@@ -301,6 +301,8 @@ class Evaluator:
     def ev_symbol(self, tree):
         s = Symbol(tree)
         if s.name is None:
+            if s.marks or s.label:
+                self.fail(tree, "a mark above what is not a symbol")
             if s.base.data == "norm" and s.items:
                 y = self.norm(self.ev(s.base.children[1]), plain(s.items[0]))
             else:

@@ -24,7 +24,7 @@ class Slot(NamedTuple):
     tex: str
     heads: tuple
     shape: tuple[str, ...] | None
-    single: bool = False  # one number beside arrays of any shape: a state's step count
+    single: bool = False  # one number beside arrays of any shape: a state's step count, or its loss
 
 
 def free_axes(symbol):
@@ -35,6 +35,12 @@ def free_axes(symbol):
             break
         n += 1
     return n
+
+
+@functools.cache
+def declared_fields(state_class):
+    """The Attributes of a state by name."""
+    return {a.name: a for a in _docstring.read(state_class).parameters}
 
 
 class Formula:
@@ -77,7 +83,7 @@ class Formula:
         return self.field_of(self.by_name[name], part) if part else self.by_name[name]
 
     def field_of(self, state, part):
-        fields = {a.name: a for a in _docstring.read(self.state_class(state)).parameters}
+        fields = declared_fields(self.state_class(state))
         if part not in fields:
             raise FormulaError(f"{self.where}: {state.type} has no field {part!r}")
         return fields[part]
@@ -193,7 +199,7 @@ class Formula:
                     raise FormulaError(
                         f"{self.where}: the function returns {declared[0]}, but no left side of the print is that"
                     )
-                single = part is not None and self.field_of(r, part).kind == "int"
+                single = part is not None and self.field_of(r, part).kind in ("int", "float")
                 out.append(Slot(path, declared[0], known, r.shape, single))
         if not out:
             raise FormulaError(f"{self.where}: the docstring has no Returns section")

@@ -11,6 +11,7 @@ from lark import Token, Tree
 from dnnbook.formula.grammar import FormulaError, complain, parse
 
 STEP = re.compile(r"t([+-]\d+)?")
+MARKS = {"prime": "'", "star": "*", "plus": "+", "minus": "-"}  # part of the name, as in \eta^+
 BOLD = (r"\mathbf", r"\boldsymbol", r"\bm")
 
 
@@ -45,7 +46,7 @@ def shape_of(tree):
 
 
 class Symbol:
-    """A printed symbol with its scripts sorted: indices, layer label, primes and stars, powers."""
+    """A printed symbol with its scripts sorted: indices, layer label, marks, powers."""
 
     def __init__(self, tree):
         base, scripts = (tree.children[0], tree.children[1:]) if tree.data == "scripted" else (tree, [])
@@ -54,13 +55,13 @@ class Symbol:
             if s.data == "lower":
                 for item in (c for c in s.children if isinstance(c, Tree)):  # the commas of x_{n,j} are tokens
                     self.items += item.children if item.data == "product" else [item]
-            elif s.data in ("prime", "star"):
-                self.marks += "'" if s.data == "prime" else "*"
+            elif s.data in MARKS:
+                self.marks += MARKS[s.data]
             elif s.data == "upper" and s.children[0].data == "paren" and len(s.children[0].children) == 1:
                 self.label = text(s.children[0].children[0])
             else:
                 self.powers.append(s)
-        if sum(s.data == "lower" for s in scripts) > 1 or len(self.powers) + bool(self.label) + ("*" in self.marks) > 1:
+        if sum(s.data == "lower" for s in scripts) > 1 or len(self.powers) + bool(self.label) + len(self.marks.strip("'")) > 1:
             raise ValueError("two superscripts, or two subscripts, on one symbol: use braces")
         self.name = name_of(base) if base.data == "symbol" else None
         self.bold = base.data == "symbol" and any(t in BOLD for t in base.scan_values(lambda t: isinstance(t, Token)))
