@@ -5,9 +5,10 @@ import dataclasses
 import mpmath
 import numpy as np
 
+from dnnbook._docstring import INFINITE
 from dnnbook.formula import parents, sample
 from dnnbook.formula import values as v
-from dnnbook.formula.compare import DIGITS, TOLERANCE, Mismatch, call, error, exact, explain, printed, settled, ulps
+from dnnbook.formula.compare import DIGITS, TOLERANCE, Mismatch, call, elements, error, exact, explain, printed, settled, ulps
 from dnnbook.formula.evaluate import Evaluator
 from dnnbook.formula.model import Formula, load
 
@@ -140,6 +141,9 @@ def compare(formula, draw, report, used, pairs):
 def kinks(formula, bases, pairs):
     """Arguments exactly at, just below and just above every point where a comparison in the print tips over."""
     for base in bases:
+        tiny = {k: sample.inside(base[k] * 1e-200, formula.field(k).domain or INFINITE) for k in compared(formula, base, pairs)}
+        if tiny:
+            yield sample.Draw("extreme", base | tiny)  # a product of these is 0 in float64, and has lost its sign
         for source in formula.table_sources():
             x = base.get(source)
             if not isinstance(x, np.ndarray | float):
@@ -154,6 +158,16 @@ def kinks(formula, bases, pairs):
                 yield from (sample.Draw("extreme", base | {source: float(value)}) for value in near)
             elif near:
                 yield sample.Draw("extreme", sample.at_points(formula, base, source, near))
+
+
+def compared(formula, base, pairs):
+    """The arrays that the comparisons in the print depend on."""
+    e = Evaluator(formula, elements(formula, base)[0])
+    e.run()
+    e.used.clear()
+    for side in {side for pair in pairs for side in pair if side is not None}:
+        e.ev(side)
+    return [k for k in e.used if isinstance(base[k], np.ndarray)]
 
 
 def roots(formula, base, source, pair):
