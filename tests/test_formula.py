@@ -132,6 +132,9 @@ def test_error_gives_file_line_formula_and_caret():
         (r"y = 2, \quad y = 3", "has a meaning already"),
         (r"y = \frac{\partial E}{\partial x_1}", "on the left side only"),
         (r"y = x_1^2^2", "two superscripts"),
+        (r"y = x_1^+^2", "two superscripts"),
+        (r"y = x_1^+", r"undeclared symbol 'x\+1'"),
+        (r"y = (x_1)^+", "a mark above what is not a symbol"),
     ],
 )
 def test_print_without_meaning_is_refused(tex, message):
@@ -266,6 +269,33 @@ def test_argument_missing_from_the_print_is_refused():
 def test_threshold_held_in_a_symbol_is_probed_exactly(condition, other):
     with pytest.raises((Mismatch, FormulaError), match=r"differ|rows of cases apply|does not use"):
         formula.check(step(rf"h(z) = \begin{{cases}} 1 & \text{{if }} {condition} \\ 0 & \text{{if }} {other} \end{{cases}}"))
+
+
+def test_plus_and_minus_above_a_symbol_are_part_of_its_name():
+    plus, minus = ("a", "float", r"\eta^+"), ("b", "float", r"\eta^-")
+    for body, tex in (("a - 2 * b", r"y = \eta^+ - 2 \eta^-"), ("a - a * b", r"y = \eta^+ - \eta^+ \eta^-")):
+        assert formula.check(make(tex, body, plus, minus)).passed
+    with pytest.raises(Mismatch, match="differ"):
+        formula.check(make(r"y = \eta^- - 2 \eta^+", "a - 2 * b", plus, minus))
+
+
+def test_threshold_between_two_numbers_is_probed_exactly():
+    larger = [("a", "float", "a"), ("b", "float", "b")]
+    assert formula.check(make(r"y = \mathbb{1}[a > b]", "float(a > b)", *larger)).passed
+    with pytest.raises(Mismatch, match="differ"):
+        formula.check(make(r"y = \mathbb{1}[a \ge b]", "float(a > b)", *larger))
+
+
+def test_a_product_in_place_of_two_signs_is_seen():
+    pair = [("z", "array_like", "z"), ("a", "array_like", "a")]
+    tex = r"h = \mathbb{1}[z a > 0]"
+    for body, passes in (("1.0 * (np.sign(z) * np.sign(a) > 0)", True), ("1.0 * (z * a > 0)", False)):
+        f = make(tex, body, *pair, kind="ndarray", returns="Result, :math:`h`.")
+        if passes:
+            assert formula.check(f).passed
+        else:
+            with pytest.raises(Mismatch, match="differ"):
+                formula.check(f)
 
 
 def test_one_row_of_cases_must_apply():
