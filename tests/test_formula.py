@@ -133,7 +133,7 @@ def test_error_gives_file_line_formula_and_caret():
         (r"y = \frac{\partial E}{\partial x_1}", "on the left side only"),
         (r"y = x_1^2^2", "two superscripts"),
         (r"y = x_1^+^2", "two superscripts"),
-        (r"y = x_1^+", r"undeclared symbol 'x\+1'"),
+        (r"y = x_1^+", r"undeclared symbol x_1\^\+"),
         (r"y = (x_1)^+", "a mark above what is not a symbol"),
     ],
 )
@@ -289,7 +289,7 @@ def test_threshold_between_two_numbers_is_probed_exactly():
 def test_a_product_in_place_of_two_signs_is_seen():
     pair = [("z", "array_like", "z"), ("a", "array_like", "a")]
     tex = r"h = \mathbb{1}[z a > 0]"
-    for body, passes in (("1.0 * (np.sign(z) * np.sign(a) > 0)", True), ("1.0 * (z * a > 0)", False)):
+    for body, passes in (("(np.sign(z) * np.sign(a) > 0).astype(z.dtype)", True), ("(z * a > 0).astype(z.dtype)", False)):
         f = make(tex, body, *pair, kind="ndarray", returns="Result, :math:`h`.")
         if passes:
             assert formula.check(f).passed
