@@ -100,12 +100,3 @@ def slope(phi, step=0.1):
     result = differentiate.derivative(values, 0.0, initial_step=step, order=8)
     assert result.success or result.error < 1e-8, result
     return float(result.df)
-
-
-def adam(w, g, m, v, t, eta, beta1, beta2, eps):
-    """The paper's algorithm 1 for one step, in extended precision; `t` counts this step."""
-    w, g, m, v = (np.asarray(a, L) for a in (w, g, m, v))
-    eta, beta1, beta2, eps = (L(x) for x in (eta, beta1, beta2, eps))
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g**2
-    return w - eta * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps), m, v
