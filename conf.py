@@ -1,5 +1,6 @@
 """Sphinx configuration: sphinx-build -W --keep-going -c . -d build/doctrees -b html book build/html"""
 
+import inspect
 import os
 import re
 import sys
@@ -118,3 +119,15 @@ suppress_warnings = [
     "toc.empty_glob",  # a part whose chapters are still to come
     "mystnb.unknown_mime_type",  # the record of a claim: a page shows its text, the build reads its data
 ]
+
+
+def written_in(app, module, name):
+    """The module whose source defines a member: of a package of rooms, the room."""
+    member = sys.modules[module]
+    for part in name.split("."):
+        member = getattr(member, part, None)
+    return getattr(inspect.unwrap(member), "__module__", None) if callable(member) else None
+
+
+def setup(app):
+    app.connect("viewcode-follow-imported", written_in)

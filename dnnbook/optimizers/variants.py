@@ -71,7 +71,7 @@ VARIANTS = (
         "the paper's form without learning rate; rho 0.95",
         "a learning rate, 1 by default; rho 0.9",
         "a learning rate, none by default; rho 0.9",
-        "The same with the same rho and a learning rate of 1.",
+        "The same with the same rho and a learning rate of 1. Without one, optax's step has no minus sign: it climbs.",
     ),
     Variant(
         "adam",
@@ -85,7 +85,7 @@ VARIANTS = (
         "no bias correction, for the ablation",
         "not offered",
         "not offered",
-        "The slide's form is neither this nor Adam.",
+        "The slide's Adam, without the power t, is this with eta times sqrt(1 - beta2) / (1 - beta1): 0.32 at the defaults.",
     ),
     Variant(
         "adamw",
