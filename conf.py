@@ -40,8 +40,7 @@ extensions = [
     "_ext.notebooks",
     "_ext.epub",
 ]
-exclude_patterns = ["_ext", "_static", "_templates"]
-templates_path = ["book/_templates"]
+exclude_patterns = ["_ext", "_static"]
 
 # What the book checks about itself
 book_package = "dnnbook"
@@ -60,6 +59,7 @@ nb_code_prompt_show = nb_code_prompt_hide = "Code"
 nb_render_markdown_format = "myst"  # tables and maths in the Markdown that cells display
 # The kernels inherit these: that it is the book that runs them, and where the package is
 os.environ["DNNBOOK_BOOK"] = "1"
+os.environ.pop("MPLBACKEND", None)  # another backend would lose the figures
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: on busy cores two threads wait for each other
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -77,6 +77,7 @@ autodoc_default_options = {"members": True}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 viewcode_line_numbers = True
+viewcode_follow_imported_members = False  # a layer is documented, and its source shown, where it is defined
 add_module_names = False
 
 # Sources
@@ -104,6 +105,7 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_show_sphinx = False
+html_show_search_summary = False  # a summary would be fetched, which a page opened from disk may not do
 html_sourcelink_suffix = ""
 togglebutton_hint = "Show"
 togglebutton_hint_hide = "Hide"

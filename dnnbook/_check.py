@@ -108,7 +108,8 @@ class Contract:
                 named = zip(self.arguments, values, strict=True)
                 shapes = ", ".join(f"{a.name} {v.shape}" for a, v in named if a.kind == "array")
                 raise ValueError(f"{self.name}: the shapes do not broadcast: {shapes}") from None
-        return [v if type(v) is np.ndarray and v.dtype is dtype else np.asarray(v, dtype) for v in values], dtype
+        cast = [dtype.type(v) if type(v) is float else v if v.dtype is dtype else v.astype(dtype) for v in values]
+        return cast, dtype
 
     @staticmethod
     def common(arrays):

@@ -15,6 +15,7 @@ SECTION = re.compile(r"^(?P<title>[A-Z][A-Za-z ]+)\n-{3,}\n", re.M)
 ENTRY = re.compile(r"^(?P<name>[A-Za-z_][\w, ]*?)(?: : (?P<type>.+))?$")
 SOURCE = re.compile(r":cite:[pt]:`([^`]+)`")
 USES = re.compile(r":math:`([^`]+)` is\s+:func:`~?([\w.]+)`")
+CONVENTION = re.compile(r":math:`(0/0|0 \\log 0)` counts as 0")
 FIELD = re.compile(r"``(\w+)`` is :math:`([^`]+)`")
 
 
@@ -68,6 +69,7 @@ class Docstring:
     returns: tuple[Argument, ...]
     sources: tuple[str, ...]  # keys of the bibliography
     uses: dict[str, str]  # symbol -> function that it stands for
+    conventions: tuple[str, ...]  # what counts as 0 in this print
     text: str
 
 
@@ -143,6 +145,7 @@ def read(obj):
         returns=entries(parts.get("Returns", "")),
         sources=tuple(dict.fromkeys(k for keys in SOURCE.findall(doc) for k in keys.split(","))),
         uses=dict(USES.findall(doc)),
+        conventions=tuple(CONVENTION.findall(doc)),
         text=doc,
     )
 

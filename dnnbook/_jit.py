@@ -32,9 +32,14 @@ def elementwise(body):
     quiet = np.errstate(all="ignore")(ufunc)  # NaN and infinities go through silently
     contract = Contract(body, elementwise=True)
     compiled_types = set()
+    alone = body.__code__.co_argcount == 1
 
     @functools.wraps(body)
     def function(*args, out=None, **kwargs):
+        if alone and len(args) == 1 and out is None and not kwargs:
+            z = args[0]
+            if type(z) is np.ndarray and z.dtype in compiled_types:
+                return quiet(z)  # nothing to convert and nothing to check: the common case, kept short
         values, dtype = contract.elementwise(args, kwargs)
         if dtype not in compiled_types:
             ty = numba.from_dtype(dtype)

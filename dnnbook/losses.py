@@ -168,7 +168,7 @@ def cross_entropy(p, y):
 
     Notes
     -----
-    Where :math:`y_{nk} = 0` the term is 0, even at :math:`p_{nk} = 0`. From scores, :func:`softmax_cross_entropy` is the
+    Here :math:`0 \log 0` counts as 0. From scores, :func:`softmax_cross_entropy` is the
     accurate form. Source: :cite:p:`bishop2006`, equation 4.108, which sums over samples.
 
     Examples
@@ -207,7 +207,7 @@ def cross_entropy_grad(p, y):
 
     Notes
     -----
-    Where :math:`y_{nk} = 0` the derivative is 0, even at :math:`p_{nk} = 0`. Source: :cite:p:`bishop2006`, section 4.3.4.
+    Here :math:`0/0` counts as 0. Source: :cite:p:`bishop2006`, section 4.3.4.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def binary_cross_entropy(p, y):
 
     Notes
     -----
-    A term with weight 0 counts as 0, even where its logarithm is infinite. PyTorch's `BCELoss` divides by `N K` instead of
+    Here :math:`0 \log 0` counts as 0. PyTorch's `BCELoss` divides by `N K` instead of
     `N`, and cuts the logarithms off at -100. Source: :cite:p:`bishop2006`, equation 4.90, which sums over samples.
 
     Examples
@@ -288,7 +288,7 @@ def binary_cross_entropy_grad(p, y):
 
     Notes
     -----
-    A fraction 0/0 counts as 0. Source: :cite:p:`bishop2006`, section 4.3.2.
+    Here :math:`0/0` counts as 0. Source: :cite:p:`bishop2006`, section 4.3.2.
 
     Examples
     --------

@@ -52,10 +52,10 @@ class Loop:
     def add(self, signature):
         pass
 
-    def __call__(self, *values, dtype):
+    def __call__(self, *values, dtype=None):
         arrays = np.broadcast_arrays(*[v for v in values if v is not None])
         numbers = [self.body(*v) for v in zip(*[a.ravel() for a in arrays], strict=True)]
-        return np.array(numbers, dtype).reshape(arrays[0].shape)[()]
+        return np.array(numbers, dtype or arrays[0].dtype).reshape(arrays[0].shape)[()]
 
 
 def uncompiled(*args, **options):
@@ -67,10 +67,15 @@ NUMBA = types.SimpleNamespace(
     vectorize=lambda **options: Loop,
     from_dtype=lambda dtype: lambda *types: None,
 )
-# Python's math raises where compiled code gives infinities
-MATH = types.SimpleNamespace(
-    **{n: getattr(np, n) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt")}, inf=np.inf, nan=np.nan
-)
+
+
+def like_math(f):
+    """A function of NumPy that gives a Python float for one, as math does, but infinities where math would raise."""
+    return lambda x: float(f(x)) if type(x) in (float, int) else f(x)
+
+
+MATH = types.SimpleNamespace(**{n: like_math(getattr(np, n)) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt")})
+MATH.inf, MATH.nan = np.inf, np.nan
 
 
 def run_source(name, text):

@@ -34,6 +34,14 @@ def test_values_and_derivatives_equal_the_plain_formulas(name, z, more):
 
 
 @every
+def test_values_and_derivatives_on_a_fine_grid(name):
+    z = np.linspace(-8, 8, 1001) + 1e-5  # between the kinks and close to them
+    extra = DEFAULTS.get(name, ())
+    near(getattr(a, name)(z, *extra), ELEMENTWISE[name][0](z.astype(L), *extra))
+    near(getattr(a, f"{name}_grad")(z, *extra), ELEMENTWISE[name][1](z.astype(L), *extra))
+
+
+@every
 @given(z=st.floats(-5, 10), more=st.floats(0.01, 2))
 def test_derivatives_equal_differences(name, z, more):
     f, extra, kinks = getattr(a, name), [more] if name in DEFAULTS else [], ELEMENTWISE[name][2]
@@ -185,6 +193,7 @@ def test_prelu_product_equals_differences(data):
 
 
 def test_prelu_product_sums_float32_in_float64():
-    z = np.full((100_000, 1), -0.1, np.float32)
-    _, dalpha = a.prelu_vjp(np.ones_like(z), z, np.zeros(1, np.float32))
-    assert dalpha[0] == np.float32(-100_000 * np.float64(np.float32(0.1)))
+    n, g, z = 99_991, np.float32(5 / 7), np.float32(-5 / 11)
+    _, dalpha = a.prelu_vjp(np.full((n, 1), g), np.full((n, 1), z), np.zeros(1, np.float32))
+    assert dalpha[0] == np.float32(n * np.float64(g) * np.float64(z))
+    assert dalpha[0] != np.float32(n * np.float64(g * z))  # even the product is not rounded to float32

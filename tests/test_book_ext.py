@@ -289,7 +289,7 @@ def test_ledger_page_and_file(book):
 def test_coverage_page(book):
     text = text_of(book / "reference/coverage.html")
     assert "1 of 2 topics are covered" in text
-    assert "bounded Half of it holds. (0.5 +- 0.1)" in text
+    assert "bounded Half of it holds (0.5 +- 0.1)." in text
     assert "not yet covered" in text
     assert 'href="../shapes.html#claim-T1"' in (book / "reference/coverage.html").read_text("utf-8")
 
@@ -328,6 +328,22 @@ def test_download_has_outputs(book):
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert any("application/vnd.dnnbook.claim+json" in o["data"] for c in notebook["cells"] for o in c.get("outputs", []))
     assert 'href="shapes.ipynb"' in (book / "shapes.html").read_text("utf-8")
+
+
+def test_download_runs_again_and_reads_without_the_book(book):
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(book / "shapes.ipynb", as_version=4)
+    before = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    NotebookClient(notebook, timeout=60).execute()
+    after = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert [[o.data for o in outputs] for outputs in after] == [[o.data for o in outputs] for outputs in before]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "{formula}" not in prose
+    assert "**Square of a number.** `toybook.shapes.square`\n\n$$\n\\operatorname{square}(x) = x^2\n$$" in prose
+    assert "$$\n(f g)' = f' g + f g'\n$$" in prose
+    assert "Prose under the card." in prose
 
 
 BIB_PAGE = {"bib.md": "# Sources\n\n```{bibliography}\n```\n"}

@@ -1,9 +1,10 @@
 """The errors of the contract: each names the function, the argument, what was got and what is expected."""
 
+import os
 import re
 import subprocess
 import sys
-import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,22 +173,37 @@ def test_python_numbers_take_the_dtype_of_the_arrays_as_in_numpy():
     assert a.prelu(1.0, z).dtype == np.float32
 
 
-START = """
-import sys, time
-t0 = time.perf_counter(); import numba
-t1 = time.perf_counter(); import dnnbook, dnnbook.activations
-t2 = time.perf_counter(); dnnbook.activations.relu([1.0, -1.0])
-t3 = time.perf_counter()
+FLOOR = """
+import time; t0 = time.process_time()
+import numba, numpy
+@numba.vectorize(cache=True)
+def f(z):
+    return 0.0 if z <= 0 else z
+f.add(numba.float64(numba.float64)); f(numpy.ones(2))
+print(time.process_time() - t0)
+"""
+OURS = """
+import sys, time; t0 = time.process_time()
+import dnnbook; t1 = time.process_time()
+from dnnbook.activations import relu; relu([1.0, -1.0])
 heavy = {"sphinx", "hypothesis", "matplotlib", "sklearn", "mlxtend", "mnist1d", "lark", "mpmath", "torch", "jax", "pandas"}
-print(t1 - t0, t2 - t1, t3 - t2, *sorted(heavy & set(sys.modules)), sep=",")
+print(time.process_time() - t0, t1 - t0, *sorted(heavy & set(sys.modules)))
 """
 
 
-def test_import_and_first_call_stay_within_their_budgets():
-    command = [sys.executable, "-c", textwrap.dedent(START)]
-    a.relu([1.0, -1.0])  # its machine code is in the cache from here on
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().split(",") for _ in range(3)]
-    assert all(len(run) == 3 for run in runs), runs  # nothing heavy came along
-    numba, package, first = (min(float(run[i]) for run in runs) for i in range(3))
-    assert package < 0.5 * numba  # measured: a twentieth
-    assert numba + package + first < 3 * numba  # measured: 1.3 times
+def test_import_and_first_call_cost_little_more_than_numba_itself(tmp_path):
+    """Processor time in fresh processes with warm caches; most of it is Numba's own start, so that is the measure."""
+    files = [tmp_path / "floor.py", tmp_path / "ours.py"]
+    for file, text in zip(files, (FLOOR, OURS), strict=True):
+        file.write_text(text)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+
+    def run(file):
+        done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.split()
+
+    runs = [[run(f) for f in files] for _ in range(4)][1:]  # the first fills the caches
+    assert all(len(ours) == 2 for _, ours in runs), runs  # nothing heavy came along
+    floor, ours, package = (min(map(float, column)) for column in zip(*[(f[0], *o) for f, o in runs], strict=True))
+    assert package < 0.1  # measured: 0.001 s; submodules load on first use
+    assert ours < 1.5 * floor  # measured: 1.1 times

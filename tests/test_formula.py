@@ -34,9 +34,10 @@ def test_print_agrees_with_code_and_with_its_parent(path, label):
 def make(tex, body, *parameters, returns="Result, :math:`y`.", kind="float", notes="", decorate=_jit.checked):
     """A function with a docstring, from its print, its body, and (name, type, symbol) of its parameters."""
     names = ", ".join(p[0] for p in parameters)
+    tex = tex.replace("\n", "\n" + 7 * " ")
     described = "".join(f"    {n} : {t}\n        Argument, :math:`{s}`.\n" for n, t, s in parameters)
     doc = (
-        f"Made for a test.\n\n    .. math::\n       :label: made\n\n       {tex.replace(chr(10), chr(10) + 7 * ' ')}\n\n    {notes}\n\n"
+        f"Made for a test.\n\n    .. math::\n       :label: made\n\n       {tex}\n\n    {notes}\n\n"
         f"    Parameters\n    ----------\n{described}\n    Returns\n    -------\n    {kind}\n        {returns}\n"
     )
     space = {"np": np}
@@ -55,7 +56,7 @@ def squares(tex=r"y = \sum_{k=1}^{K} x_k^2", **kwargs):
     return make(tex, "float(np.sum(x * x))", X, **kwargs)
 
 
-def step(tex, body="np.where(z > c, 1.0, 0.0)"):
+def step(tex, body="np.where(z > c, 1.0, 0.0).astype(z.dtype)"):
     return make(tex, body, Z, C, kind="ndarray", returns=r"Result, :math:`h(z)`.")
 
 
@@ -108,7 +109,7 @@ def test_error_gives_file_line_formula_and_caret():
     with pytest.raises(FormulaError) as caught:
         formula.check("dnnbook.activations.sigmoid", tex=r"\sigma(z) = \frac{1}{1 + e^{-u}}")
     first, line, caret = str(caught.value).split("\n")
-    assert re.match(r"dnnbook/activations\.py:\d+, formula line 1: undeclared symbol 'u'; declared here: z", first)
+    assert re.match(r"dnnbook/activations\.py:\d+, formula line 1: undeclared symbol u; declared here: z", first)
     assert line.index("u") == caret.index("^")
     number = int(re.search(r":(\d+),", first).group(1))
     source = Path(sys.modules["dnnbook.activations"].__file__).read_text("utf-8").splitlines()
@@ -119,26 +120,142 @@ def test_error_gives_file_line_formula_and_caret():
     ("tex", "message"),
     [
         (r"w = \sum_{k=1}^{K} x_k^2", "returns y, but no left side"),  # a wrong name on the left, a single result
-        (r"y = \sum_{k=1}^{K} v_k^2", "undeclared symbol 'vk'"),
+        (r"y = \sum_{k=1}^{K} v_k^2", "undeclared symbol v_k"),
         (r"y = \sum_{k=0}^{K} x_k^2", "outside the shape"),
-        (r"y = \sum_{k=1}^{K} x_{kk}", "undeclared symbol 'xkk'"),
+        (r"y = \sum_{k=1}^{K} x_{kk}", "undeclared symbol x_{kk}"),
         (r"y = \sum_{k=1}^{K} x_k^{(1)}", "undeclared symbol"),
         (r"y = \sum_{k=1}^{K} \sum_{k=1}^{K} x_k^2", "already in use"),
-        (r"y = \sum_{k=1}^{K} x^2", "undeclared symbol 'x'"),
-        (r"y = \mathbf{x}^\top \mathbf{x}", "undeclared symbol 'x'"),
+        (r"y = \sum_{k=1}^{K} x^2", r"undeclared symbol x\^2"),
+        (r"y = \mathbf{x}^\top \mathbf{x}", r"undeclared symbol \\mathbf{x}"),
         (r"x_k = 2", "has a meaning already"),
-        (r"y = \sigma(x_1)", "undeclared symbol 'sigma'"),  # not declared here, though another module has one
+        (r"y = \sigma(x_1)", r"undeclared symbol \\sigma"),  # not declared here, though another module has one
         (r"y = 2, \quad y = 3", "has a meaning already"),
         (r"y = \frac{\partial E}{\partial x_1}", "on the left side only"),
         (r"y = x_1^2^2", "two superscripts"),
         (r"y = x_1^+^2", "two superscripts"),
-        (r"y = x_1^+", r"undeclared symbol 'x\+1'"),
+        (r"y = x_1^+", r"undeclared symbol x_1\^\+"),
         (r"y = (x_1)^+", "a mark above what is not a symbol"),
     ],
 )
 def test_print_without_meaning_is_refused(tex, message):
     with pytest.raises(FormulaError, match=message):
         formula.check(squares(tex))
+
+
+@pytest.mark.parametrize(
+    ("path", "tex"),
+    [
+        ("activations.sigmoid", r"\sigma(-z) = \frac{1}{1 + e^{-z}}"),
+        ("activations.sigmoid", r"\sigma(z^2) = \frac{1}{1 + e^{-z}}"),
+        ("activations.sigmoid", r"\sigma^2(z) = \frac{1}{1 + e^{-z}}"),
+        ("activations.sigmoid", r"\sigma^{-1}(z) = \frac{1}{1 + e^{-z}}"),
+        ("activations.sigmoid", r"\sigma(z) &= 17 \\ \sigma(z) &= \frac{1}{1 + e^{-z}}"),
+        ("activations.sigmoid", r"\sigma(z) &= \frac{1}{1 + e^{-z}} \\ \sigma(0) &= 3"),
+        ("activations.sigmoid", r"\sigma(z) &= \frac{1}{1 + e^{-z}} \\ h(z) &= 3"),
+        ("activations.sigmoid", r"\sigma(z) = \frac{1}{1 + e^{-z}}, \quad \text{where} \quad q = 17"),
+        ("activations.sigmoid_grad", r"\sigma'(z) = \sigma(z) {1 - \sigma(z)}"),
+        ("activations.sigmoid_grad", r"\sigma'(z) = \sigma'(z)"),
+        ("activations.sigmoid_grad", r"\sigma'(z) = \frac{1 - \sigma(z)}{\sigma^{-1}(z)}"),
+        ("activations.linear", r"g(z) = e^{\log(z)}"),
+        ("activations.linear", r"g(z) = (z^{0.5})^2"),
+        ("activations.linear", r"g(z) = z \frac{\sqrt{z + 1}}{\sqrt{z + 1}}"),
+        ("activations.relu", r"\operatorname{relu}(z) = \max(0, z) + \mathbb{1}[z = 3.5]"),
+        ("activations.relu", r"\operatorname{relu}(z) = \max(z)"),
+        ("losses.mean_squared_error", r"E = \frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} {\hat y_{nk} - y_{nk}}^2"),
+        ("losses.mean_squared_error", r"E = \frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} \min((\hat y_{nk} - y_{nk})^2, 100000)"),
+        ("losses.mean_squared_error", r"\mathcal{E} = \frac{1}{N} \sum_{n=1}^{N} \sum_{k=1}^{K} (\hat y_{nk} - y_{nk})^2"),
+        ("losses.mean_squared_error_grad", r"\frac{\partial E}{\partial \hat y_{nk}^2} = \frac{2}{N} (\hat y_{nk} - y_{nk})"),
+        ("losses.mean_squared_error_grad", r"\frac{\partial E^2}{\partial \hat y_{nk}} = \frac{2}{N} (\hat y_{nk} - y_{nk})"),
+        ("activations.softmax", r"p_k = \frac{e^{\min(z_k, 100)}}{\sum_{j=1}^{K} e^{\min(z_j, 100)}}"),
+        ("dense.dense", r"z_{ni} = \sum_{j=1}^{D} x_{nj} w_{ji} + b_{i + 0.5}"),
+        ("dense.dense", r"z_{ni} = \sum_{j=1}^{D + 0.5} x_{nj} w_{ji} + b_i"),
+        ("dense.layer_output", r"o_{ni}^{(k)} = \sigma(\sum_{j=1}^{D} w_{ji}^{(k)} o_{nj}^{(-(k-1))} + b_i^{(k)})"),
+        ("dense.layer_output", r"o_{ni}^{(k)} = \sigma(\sum_{j=1}^{D} w_{ji}^{(k^2)} o_{nj}^{(k-1)} + b_i^{(k)})"),
+        ("optimizers.sgd", r"w_t = w_{-t-1} - \eta g_t"),
+        ("optimizers.sgd", r"w_t = w_{t^2-1} - \eta g_t"),
+        ("optimizers.sgd", r"w_t = w_{t-1} - \min(\eta, 100) g_t"),
+        ("initializers.he_std", r"s = \sqrt{\frac{2}{n_{-\mathrm{in}}}}"),
+        ("initializers.he_std", r"s = \sqrt{\frac{2}{n_{\mathrm{in}^2}}}"),
+    ],
+)
+def test_print_that_only_looks_right_is_refused(path, tex):
+    """Found by trying to fool the checker: what a reader would read differs from the code."""
+    with pytest.raises((FormulaError, Mismatch)):
+        formula.check(f"dnnbook.{path}", tex=tex)
+
+
+def test_indices_may_have_commas():
+    tex = r"z_{n,i} = \sum_{j=1}^{D} x_{n,j} w_{j,i} + b_i"
+    assert formula.check("dnnbook.dense.dense", tex=tex).passed
+
+
+def test_or_is_not_and():
+    with pytest.raises(FormulaError, match="not in the dialect"):
+        formula.check(squares(r"s = 1 \text{ or } y = \sum_k x_k^2"))
+
+
+def test_every_definition_must_be_needed_and_have_one_side():
+    with pytest.raises(FormulaError, match="q is defined, but nothing needs it"):
+        formula.check(squares(r"y = \sum_k x_k^2, \quad \text{where} \quad q = 17"))
+    with pytest.raises(FormulaError, match="one right side"):
+        formula.check(squares(r"s = \sum_k x_k^2 = \sum_k x_k, \quad y = s"))
+    with pytest.raises(FormulaError, match="defines K, which has a meaning already"):
+        formula.check(squares(r"K = 17, \quad y = \sum_k x_k^2"))
+
+
+def test_code_that_changes_its_arguments_is_refused():
+    def body(x):
+        """Made for a test.
+
+        .. math::
+           :label: made
+
+           y = \\sum_k x_k^2
+
+        Parameters
+        ----------
+        x : array_like, shape (K)
+            Argument, :math:`x_k`.
+
+        Returns
+        -------
+        float
+            Result, :math:`y`.
+        """
+        x *= x
+        return float(x.sum())
+
+    with pytest.raises(Mismatch, match="changes its arguments"):
+        formula.check(_jit.checked(body))
+
+
+def test_code_that_loses_the_dtype_is_refused():
+    kept = make("h(z) = 2 z", "2 * z", Z, kind="ndarray", returns=r"Result, :math:`h(z)`.")
+    lost = make("h(z) = 2 z", "2 * z.astype(float)", Z, kind="ndarray", returns=r"Result, :math:`h(z)`.")
+    assert formula.check(kept).passed
+    with pytest.raises(Mismatch, match="is float64 for arguments of float32"):
+        formula.check(lost)
+
+
+def test_late_steps_long_axes_and_large_numbers_are_tried():
+    total = make(r"y = \sum_k x_k^2", "float(np.sum(x[:30] * x[:30]))", X)
+    clipped = make(r"y = \sum_k x_k^2", "float(np.sum(np.minimum(x * x, 10000)))", X)
+    naive = make(r"y = \log \sum_k e^{x_k}", "float(np.log(np.sum(np.exp(x))))", X)
+    for wrong in (total, clipped, naive):
+        with pytest.raises(Mismatch):
+            formula.check(wrong)
+
+
+def test_what_counts_as_zero_must_be_said():
+    y, p = ("y", VECTOR + ", in [0, 1]", "y_k"), ("p", VECTOR + ", in [0, 1]", "p_k")
+    body = "float(np.sum(np.where(y > 0, y * np.log(np.where(y > 0, p, 1.0)), 0.0)))"
+    tex = r"y = \sum_k y_k \log p_k".replace("y =", "s =")
+    said = make(tex, body, y, p, returns="Result, :math:`s`.", notes=r"Here :math:`0 \log 0` counts as 0.")
+    unsaid = make(tex, body, y, p, returns="Result, :math:`s`.")
+    with np.errstate(divide="ignore"):
+        assert formula.check(said).passed
+        with pytest.raises(Mismatch):
+            formula.check(unsaid, trials=120)
 
 
 def test_argument_missing_from_the_print_is_refused():
@@ -172,7 +289,7 @@ def test_threshold_between_two_numbers_is_probed_exactly():
 def test_a_product_in_place_of_two_signs_is_seen():
     pair = [("z", "array_like", "z"), ("a", "array_like", "a")]
     tex = r"h = \mathbb{1}[z a > 0]"
-    for body, passes in (("1.0 * (np.sign(z) * np.sign(a) > 0)", True), ("1.0 * (z * a > 0)", False)):
+    for body, passes in (("(np.sign(z) * np.sign(a) > 0).astype(z.dtype)", True), ("(z * a > 0).astype(z.dtype)", False)):
         f = make(tex, body, *pair, kind="ndarray", returns="Result, :math:`h`.")
         if passes:
             assert formula.check(f).passed

@@ -95,7 +95,7 @@ class Fill(SphinxPostTransform):
         for doc, claim in verdicts:
             mark = nodes.inline("", claim["verdict"], classes=["verdict", f"verdict-{claim['verdict']}"])
             link = make_refnode(self.app.builder, self.env.docname, doc, f"claim-{claim['claim']}", mark)
-            text = f" {claim['sentence']}" + (f" ({claim['value']}) " if claim["value"] else " ")
+            text = f" {claim['sentence'].rstrip('.')}" + (f" ({claim['value'].rstrip('.')})" if claim["value"] else "") + ". "
             cell += [link, nodes.Text(text)]
         return cell if len(cell) else nodes.Text("–")
 

@@ -87,6 +87,9 @@ class FormulaDirective(MystDirective):
         for f in parts:
             name = "" if f is formula else "product: " if f.name.endswith("_vjp") else "derivative: "
             line += [badge(f, entries.get(f.path), name), nodes.Text(" ")]
+        if twin := formulas.in_place(formula):
+            line += self.parsed([f"In place: {{py:func}}`{twin.rpartition('.')[2]} <{twin}>`. "])[0].children
+            line += nodes.Text(" ")
         if formula.source:
             line += self.parsed([from_rst(formula.source, formula.module)])[0].children
         return line

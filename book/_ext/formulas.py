@@ -80,6 +80,12 @@ def derivatives(formula):
     return found
 
 
+def in_place(formula):
+    """The full name of the twin that changes its argument, such as ``adam_``, if there is one."""
+    module = importlib.import_module(formula.module)
+    return f"{formula.path}_" if f"{formula.name}_" in getattr(module, "__all__", []) else None
+
+
 @functools.cache
 def public(package):
     """Every public function of the package that prints a labelled formula, and every module that does not import."""

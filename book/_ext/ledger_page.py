@@ -68,7 +68,7 @@ class Fill(SphinxPostTransform):
         words = {
             "formula": ("formula equal to its code", "formulas equal to their code"),
             "derivative": ("derivative checked twice", "derivatives checked twice"),
-            "definition": ("definition", "definitions"),
+            "definition": ("definition without code", "definitions without code"),
             "theorem": ("theorem", "theorems"),
             "derivation": ("step of a derivation", "steps of derivations"),
             "example": ("worked example", "worked examples"),

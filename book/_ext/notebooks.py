@@ -1,14 +1,38 @@
 """Writes each chapter as an executed notebook beside its page, and puts it behind the download button.
 
-myst-nb's own copy has no outputs when they came from the cache.
+myst-nb's own copy has no outputs when they came from the cache. Jupyter does not know the book's directives: in the copy
+a formula becomes plain maths.
 """
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 from jupyter_cache import get_cache
 from myst_nb.core.read import read_myst_markdown_notebook
+
+from . import formulas, mathml
+
+FENCE = re.compile(r"^(`{3,}|:{3,})\{(formula|statement|refuted)\} *(\S+) *\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.M | re.S)
+
+
+def plain(text):
+    """Markdown for any Jupyter: formulas out of their functions, statements as displayed maths."""
+
+    def display(tex):
+        return f"$$\n{mathml.with_environment(tex)}\n$$"
+
+    def replace(m):
+        name, argument, content = m[2], m[3], m[5].strip()
+        if name == "formula":
+            parts = [formulas.find(argument), *formulas.derivatives(formulas.find(argument))]
+            lines = [f"**{parts[0].doc.summary}** `{argument}`"]
+            lines += [display(tex) for f in parts for _, tex in f.doc.equations]
+            return "\n\n".join([*lines, content])
+        return ("Refused by the verifier:\n\n" if name == "refuted" else "") + display(content)
+
+    return FENCE.sub(replace, text)
 
 
 def is_notebook(env, docname):
@@ -34,6 +58,8 @@ def write(app, exception):
         notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         for part in (notebook, *notebook.cells):
             part.metadata.pop("source_map", None)
+            if part.get("cell_type") == "markdown":
+                part.source = plain(part.source)
         target = Path(app.outdir, docname + ".ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)

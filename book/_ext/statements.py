@@ -65,7 +65,7 @@ class Refuted(MystDirective):
             warn("refuted", f"the verifier accepts this print for {path}; it is not a wrong form", where)
         elif outcome == "unreadable":
             warn("refuted", f"the verifier cannot read this print, so it says nothing about it: {message}", where)
-        return message
+        return readable(message, tex)
 
     def check(self, path, tex):
         from dnnbook import formula
@@ -80,18 +80,18 @@ class Refuted(MystDirective):
 
 
 def readable(message, tex):
-    """The verifier's message as a sentence: without its place in the file, without the prints, digits that count."""
-    first, *rest = message.splitlines()
-    prints = {line.strip() for line in tex.splitlines()}
-    sentences = [first.partition(": ")[2] or first]
-    for line in map(str.strip, rest):
+    """The verifier's message as sentences: without its place in the file, the print or long arrays; digits that count."""
+    first, *rest = message.splitlines() or [""]
+    text = first.partition(": ")[2] or first
+    for line in (line.strip() for line in rest if line.strip() not in tex):
+        line = re.sub(r"-?\d+\.\d{5,}(?:e[+-]?\d+)?", lambda m: f"{float(m[0]):.4g}", line)
         if m := re.match(r"(.+?): (the code gives .*)", line):
-            sentences.append(f"For ${m[1]}$ {m[2]}")
-        elif line and line not in prints and not line.startswith(("\\", "^")):
-            sentences.append(line)
-    text = ". ".join(s[0].upper() + s[1:].rstrip(".") for s in sentences) + "."
-    text = re.sub(r"-?\d+\.\d{5,}(?:e[+-]?\d+)?", lambda m: f"{float(m[0]):.4g}", text)
-    return text if len(text) < 400 else text[:400].rsplit(" ", 1)[0] + " ..."
+            text += f"; for ${m[1]}$ {m[2]}"
+        elif line.startswith("at ") and len(line) < 80:
+            text += f" at `{line[3:]}`"
+        elif not line.startswith(("at ", "^")):
+            text += f"; {line}"
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def setup(app):

@@ -129,7 +129,7 @@
     for (const name of Object.keys(FUNCTIONS)) choice.append(html("option", { value: name, textContent: name }));
     choice.value = place.dataset.function in FUNCTIONS ? place.dataset.function : "relu";
     const slider = (min, max, step, v) => Object.assign(html("input", { type: "range" }), { min, max, step, value: v });
-    const z = slider(-LIMIT, LIMIT, 0.05, 1.5);
+    const z = slider(-LIMIT, LIMIT, 0.05, -1.25);
     const alpha = slider(0, 2, 0.01, 1);
     const alphaLabel = html("label", {}, html("span", { textContent: "α" }), alpha);
     const picture = svg("svg", { class: "explorer-picture", role: "img", id: `explorer-${number}` });

@@ -14,7 +14,7 @@ from mpmath import mpf
 
 from dnnbook.formula import values as v
 from dnnbook.formula.grammar import complain
-from dnnbook.formula.names import Symbol, function_name, name_of, text
+from dnnbook.formula.names import Symbol, function_name, name_of, plain, shape_of
 
 COMPARE = {
     "<": lambda a, b: a < b,
@@ -26,6 +26,9 @@ COMPARE = {
     "lt": lambda a, b: a < b,
     "gt": lambda a, b: a > b,
 }
+
+
+POWERS = {f"upper(number({n}))" for n in range(2, 10)}  # of a function: f^2(z)
 
 
 class Result(NamedTuple):
@@ -53,6 +56,7 @@ class Evaluator:
         self.defined, self.index, self.used = {}, {}, set(formula.named_on_the_left)
         if solution is not None:
             self.defined[formula.unknown] = solution
+        self.looked_up = set()  # definitions that another line needed
         self.pairs = []  # the two sides of every comparison met: a kink is where they are equal
 
     def run(self):
@@ -96,7 +100,9 @@ class Evaluator:
             if tree.data in ("symbol", "scripted"):
                 return self.ev_symbol(tree)
             return getattr(self, "ev_" + tree.data)(*tree.children)
-        except (ValueError, IndexError) as e:
+        except OverflowError:
+            self.fail(tree, "a number too large to be evaluated")
+        except (ValueError, IndexError, TypeError) as e:
             self.fail(tree, str(e))
 
     # ---- sums, products, functions ----------------------------------------------------------------
@@ -114,10 +120,23 @@ class Evaluator:
         return v.dot(op, self.ev(a), self.ev(b))
 
     def ev_slash(self, a, b):
-        return v.divide(self.ev(a), self.ev(b))
+        a, b = self.ev(a), self.ev(b)
+        if "0/0" in self.formula.doc.conventions and v.shape(a) == v.shape(b) == () and a == b == 0:
+            return mpf(0)
+        return v.divide(a, b)
 
     def ev_frac(self, _, a, b):
-        return v.divide(self.ev(a), self.ev(b))
+        return self.ev_slash(a, b)
+
+    def product(self, a, b):
+        if r"0 \log 0" in self.formula.doc.conventions and v.shape(a) == v.shape(b) == () and a == 0 and mpmath.isinf(b):
+            return mpf(0)
+        return v.times(a, b)
+
+    def ev_braces(self, a):
+        if a.data not in ("symbol", "number"):
+            self.fail(a, "braces do not show on the page: write parentheses")
+        return self.ev(a)
 
     def ev_number(self, n):
         return mpf(n)
@@ -134,8 +153,14 @@ class Evaluator:
     def ev_floor(self, _l, a, _r):
         return v.elementwise(mpmath.floor, self.ev(a))
 
+    @staticmethod
+    def norm(x, kind):
+        if len(v.shape(x)) != {"2": 1, "F": 2}.get(kind):
+            raise ValueError(r"only the norms \|x\|_2 of a vector and \|A\|_F of a matrix")
+        return mpmath.sqrt(sum(e * e for e in x.flat))
+
     def ev_norm(self, _l, a, _r):
-        return mpmath.sqrt(sum(x * x for x in self.ev(a).flat))
+        return self.norm(self.ev(a), "2")
 
     def ev_bare(self, f, x):
         return self.call(f, [self.ev(x)])
@@ -144,8 +169,10 @@ class Evaluator:
 
     def ev_fcall(self, f, args):
         trees = [x for x in args.children if isinstance(x, Tree)]
-        if isinstance(f, Token) and len(trees) == 2:
-            self.pairs.append(tuple(trees))
+        if isinstance(f, Token) and len(trees) < 2:
+            self.fail(trees[0], f"{f} of one number")
+        if isinstance(f, Token):
+            self.pairs += list(itertools.combinations(trees, 2))
         return self.call(f, [self.ev(x) for x in trees])
 
     def call(self, f, xs):
@@ -184,7 +211,7 @@ class Evaluator:
             i += 1
         y = results[-1]  # matrix products are associative: right to left is cheapest
         for x in reversed(results[:-1]):
-            y = v.times(x, y)
+            y = self.product(x, y)
         return y
 
     def function(self, s):
@@ -197,7 +224,9 @@ class Evaluator:
             self.fail(s.tree, f"the function {s.name} needs its argument in parentheses")
         xs = [self.ev(x) for x in group.children if isinstance(x, Tree)]
         self.used |= set(f.table_sources()[len(xs) :])
-        y = f.apply(xs, self.arguments, s.marks.count("'"))
+        if any(shape_of(p) not in POWERS for p in s.powers):
+            self.fail(s.tree, r"f^{-1}(z) reads as the inverse function: write 1 / f(z), or (f(z))^{-1}")
+        y = f.apply(xs, self.arguments, s.marks.count("'"), asked_by=self.formula)
         for p in s.powers + powers:
             y = self.script(y, p)
         return y
@@ -233,10 +262,10 @@ class Evaluator:
         if isinstance(r, Tree) and r.data == "from_":
             if upper is None:
                 self.fail(body, "a lower bound without an upper one")
-            return letter, range(int(self.ev(r.children[2])), int(self.ev(upper)) + 1)
+            return letter, range(self.whole(r.children[2]), self.whole(upper) + 1)
         if isinstance(r, Tree) and r.data == "member":
             return letter, [int(x) for x in self.ev(r.children[2]).flat]
-        skip = int(self.ev(r.children[2])) if isinstance(r, Tree) and r.data == "except" else None
+        skip = self.whole(r.children[2]) if isinstance(r, Tree) and r.data == "except" else None
         return letter, [n for n in range(1, self.extent(letter, body) + 1) if n != skip]
 
     def extent(self, letter, *trees):
@@ -246,7 +275,7 @@ class Evaluator:
                 for axis, item in enumerate(hit[1]):
                     if item.data == "symbol" and name_of(item) == letter:
                         return hit[0].shape[axis]
-            elif t.data == "scripted" and s.name and any(text(i) == letter for i in s.items):
+            elif t.data == "scripted" and s.name and any(plain(i) == letter for i in s.items):
                 self.unknown(s)
         self.fail(trees[0], f"no array tells how far the index {letter} runs")
 
@@ -263,7 +292,7 @@ class Evaluator:
         return self.ev(hits[0])
 
     def ev_cond(self, *parts):
-        self.pairs += [(a, b) for a, b in itertools.pairwise(parts[::2]) if "=" not in parts[1::2]]
+        self.pairs += list(itertools.pairwise(parts[::2]))
         results = [self.ev(p) for p in parts[::2]]
         ops = [COMPARE[str(op).lstrip("\\").removesuffix("q")] for op in parts[1::2]]
         return all(op(a, b) for op, (a, b) in zip(ops, itertools.pairwise(results), strict=True))
@@ -289,18 +318,18 @@ class Evaluator:
         if s.name is None:
             if s.marks or s.label:
                 self.fail(tree, "a mark above what is not a symbol")
-            y = self.ev(s.base)
-            if s.items and s.base.data != "norm":
-                y = y[tuple(int(self.ev(i)) - 1 for i in s.items)]
-            elif s.items and text(s.items[0]) not in ("2", "F"):
-                self.fail(tree, r"only the norms \|x\|_2 and \|A\|_F")
+            if s.base.data == "norm" and s.items:
+                y = self.norm(self.ev(s.base.children[1]), plain(s.items[0]))
+            else:
+                y = self.ev(s.base)
+                y = y[self.positions(s.items)] if s.items else y
         else:
             hit = self.find(s)
             if hit is None:
                 self.unknown(s)
             y, items = hit
             if items:
-                at = tuple(int(self.ev(i)) - 1 for i in items)
+                at = self.positions(items)
                 if any(not 0 <= a < n for a, n in zip(at, y.shape, strict=False)):
                     self.fail(tree, f"index {tuple(a + 1 for a in at)} is outside the shape {y.shape} of {s.name}")
                 y = y[at]
@@ -308,11 +337,22 @@ class Evaluator:
             y = self.script(y, p)
         return y
 
+    def positions(self, items):
+        return tuple(self.whole(i) - 1 for i in items)
+
+    def whole(self, tree):
+        """The value of an index or a bound."""
+        x = self.ev(tree)
+        if v.shape(x) or x != int(x):
+            self.fail(tree, "an index, or the end of a sum, is not a whole number")
+        return int(x)
+
     def unknown(self, s):
         if self.function(s):
             self.fail(s.tree, f"{s.name} is a function: it needs an argument in parentheses")
         known = [b.tex for b in self.formula.table] + [str(k) for k in self.defined] + list(self.index) + sorted(self.dims)
-        self.fail(s.tree, f"undeclared symbol {s.label_text()!r}; declared here: {', '.join(known)}")
+        printed = self.formula.tex[s.tree.meta.start_pos : s.tree.meta.end_pos]
+        self.fail(s.tree, f"undeclared symbol {printed}; declared here: {', '.join(known)}")
 
     def script(self, y, p):
         return v.transpose(y) if p.data == "top" else v.power(y, self.ev(p.children[0]))
@@ -324,6 +364,7 @@ class Evaluator:
             return mpf(self.index[s.name]), []
         for key, value in self.defined.items():
             if (items := match(key, s)) is not None:
+                self.looked_up.add(key)
                 return value, items
         for b in self.formula.table:
             if (items := match(b.key, s)) is not None:
@@ -346,7 +387,7 @@ def match(key, s):
     if key.stem != s.stem or key.layer != s.label or key.step != s.step or key.bold != s.bold:
         return None
     others, n = s.others, len(key.labels)
-    if tuple(map(text, others[:n])) != key.labels:
+    if tuple(map(plain, others[:n])) != key.labels:
         return None
     items = others[n:]
     if key.bold:

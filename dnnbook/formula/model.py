@@ -14,7 +14,7 @@ from dnnbook import _docstring
 from dnnbook.formula import values as v
 from dnnbook.formula.evaluate import Evaluator, derivative, match
 from dnnbook.formula.grammar import FormulaError, complain, parse
-from dnnbook.formula.names import Head, Symbol, bindings, head, is_index, text
+from dnnbook.formula.names import Head, Symbol, bindings, head, is_index, shape_of, text
 
 
 class Slot(NamedTuple):
@@ -66,10 +66,10 @@ class Formula:
         }
         self.tree = parse(self.tex, self.where)
         self.equations = self.read_equations()
-        names = {name for h, _ in self.equations for name in h.arguments}
-        self.named_on_the_left = {b.source for b in self.table if str(b.key) in names}  # g'(z) = 1 speaks about z
         self.unknown = self.read_unknown()
+        self.named_on_the_left = set()
         self.slots = self.read_slots()
+        self.hold_heads()
 
     # ---- what the docstring declares -------------------------------------------------------------
 
@@ -117,6 +117,7 @@ class Formula:
     def read_equations(self):
         """[(left side, [left tree, right trees ...])]; definitions after "where" come first."""
         main, definitions, declared, out = [], [], {whole(b.key): b.tex for b in self.table}, []
+        dimensions = {d for b in self.table for d in self.field(b.source).shape or ()}
         target = main
         for c in self.leaves(next(c for c in self.tree.children if isinstance(c, Tree))):
             if isinstance(c, Token):
@@ -133,13 +134,14 @@ class Formula:
             h = self.head(sides[0])
             if h is None and not self.asks(sides):
                 self.fail(sides[0], "the left side is neither a symbol, nor f(z), nor a partial derivative")
-            known = h is not None and h.kind in ("symbol", "square") and declared.get(whole(h.key))
+            identity = h and (whole(h.key) if h.kind in ("symbol", "square") else h)
+            known = declared.get(identity)
             if h is None or (known and self.asks(sides[1:])):
                 h = Head("implicit")
-            elif known:
-                self.fail(sides[0], f"the left side defines {known}, which has a meaning already")
+            elif known or str(h.key) in dimensions:
+                self.fail(sides[0], f"the left side defines {known or h.key}, which has a meaning already")
             else:
-                declared[whole(h.key)] = str(h.key)
+                declared[identity] = str(h.key)
             out.append((h, sides))
         return out
 
@@ -165,6 +167,20 @@ class Formula:
         if any(h.key == self.returned_key() for h, _ in self.equations):
             raise FormulaError(f"{self.where}: the result has a definition and an equation to be solved\n    {self.tex}")
         return self.returned_key()
+
+    def hold_heads(self):
+        """Every line must be returned or needed by one that is; a function on the left must be printed of its arguments."""
+        arguments = {shape_of(parse(b.tex, self.where, "expr")): b.source for b in self.table}
+        returned = {h for slot in self.slots for h in slot.heads}
+        for h, sides in self.equations:
+            if h not in returned and h.kind in ("function", "partial"):
+                self.fail(sides[0], "the function does not return this left side")
+            if h not in returned and h.kind != "implicit" and len(sides) > 2:
+                self.fail(sides[2], "a definition on the way has one right side")
+            if not all(a in arguments for a in h.arguments):
+                self.fail(sides[0], "a function on the left is printed of its declared arguments")
+        # g'(z) = 1 speaks about z
+        self.named_on_the_left = {arguments[a] for h, _ in self.equations for a in h.arguments}
 
     def fail(self, tree, message):
         complain(self.tex, tree.meta.start_pos, message, self.where)
@@ -241,6 +257,10 @@ class Formula:
         """The printed value of every slot: a list over slots of lists over right sides; and the evaluator."""
         e = Evaluator(self, arguments)
         results = dict(e.run())
+        needed = e.looked_up | {h.key for slot in self.slots for h in slot.heads}
+        for h, sides in self.equations:
+            if h.kind in ("symbol", "square") and h.key not in needed:
+                self.fail(sides[0], f"{h.key} is defined, but nothing needs it")
         out = []
         for slot in self.slots:
             sides = [x for h in slot.heads for x in results[h]]
@@ -257,9 +277,11 @@ class Formula:
             return load(f"dnnbook.activations.{arguments[self.choices[name]]}")
         return load(self.functions[name]) if name in self.functions else None
 
-    def apply(self, xs, caller, primes=0):
+    def apply(self, xs, caller, primes=0, asked_by=None):
         """This formula as a function inside another print: xs for its first arguments, the rest by name from the caller."""
         if primes and (printed := printed_derivative(self.path)):
+            if asked_by is not None and printed.path == asked_by.path:
+                raise ValueError("the print uses the derivative that it defines")
             return printed.apply(xs, caller, primes - 1)
         names = self.table_sources()
         if len(xs) > len(names):

@@ -21,22 +21,28 @@ def name_of(tree):
     if head.type == "WRAP":
         inner = tree.children[1]
         inner = str(inner) if isinstance(inner, Token) else name_of(inner)
-        return f"{inner}_{head[1:]}" if head in (r"\hat", r"\bar", r"\tilde", r"\dot", r"\Delta") else inner
+        return inner if head in BOLD else f"{inner}_{head[1:]}"
     if head.type == "NAMED":
         return re.search(r"\{(\w+)\}", head).group(1)
     return head.lstrip("\\").removeprefix("var")
 
 
 def text(tree):
-    """A subscript or label as words."""
+    """A subscript or label as words; only what reads the same way as it is meant: no signs in front, no powers."""
     if isinstance(tree, Token):
         return str(tree)
     if tree.data == "symbol":
         return name_of(tree)
-    if tree.data == "scripted":
-        return Symbol(tree).label_text()
-    sign = {"add": "+", "sub": "-"}.get(tree.data, "")
-    return sign.join(text(c) for c in tree.children)
+    if tree.data == "scripted" and not (s := Symbol(tree)).powers:
+        return s.label_text()
+    if tree.data in ("number", "product", "add", "sub"):
+        return {"add": "+", "sub": "-"}.get(tree.data, "").join(text(c) for c in tree.children)
+    raise ValueError("a label is made of letters, numbers, + and - only")
+
+
+def shape_of(tree):
+    """A tree as text, to tell whether two prints are the same."""
+    return str(tree) if isinstance(tree, Token) else f"{tree.data}({' '.join(shape_of(c) for c in tree.children)})"
 
 
 class Symbol:
@@ -47,11 +53,11 @@ class Symbol:
         self.tree, self.base, self.items, self.label, self.marks, self.powers = tree, base, [], "", "", []
         for s in scripts:
             if s.data == "lower":
-                for item in s.children:
+                for item in (c for c in s.children if isinstance(c, Tree)):  # the commas of x_{n,j} are tokens
                     self.items += item.children if item.data == "product" else [item]
             elif s.data in MARKS:
                 self.marks += MARKS[s.data]
-            elif s.data == "upper" and s.children[0].data == "paren":
+            elif s.data == "upper" and s.children[0].data == "paren" and len(s.children[0].children) == 1:
                 self.label = text(s.children[0].children[0])
             else:
                 self.powers.append(s)
@@ -66,13 +72,13 @@ class Symbol:
 
     @property
     def step(self):
-        found = [text(i) for i in self.items if STEP.fullmatch(text(i))]
+        found = [text(i) for i in self.items if is_step(i)]
         return found[0] if found else None
 
     @property
     def others(self):
         """Subscripts that are not a step in time: indices and labels."""
-        return [i for i in self.items if not STEP.fullmatch(text(i))]
+        return [i for i in self.items if not is_step(i)]
 
     def label_text(self):
         return self.stem + "".join(text(i) for i in self.items) + (f"({self.label})" if self.label else "")
@@ -92,6 +98,18 @@ class Key(NamedTuple):
         layer = f"^({self.layer})" if self.layer else ""
         subs = [*self.labels, *([self.step] if self.step else [])]
         return self.stem + (f"_{','.join(subs)}" if subs else "") + layer
+
+
+def is_step(item):
+    return item.data in ("symbol", "add", "sub") and bool(STEP.fullmatch(plain(item)))
+
+
+def plain(item):
+    """A subscript as text, or nothing where it is no label but an expression to evaluate."""
+    try:
+        return text(item)
+    except ValueError:
+        return ""
 
 
 def is_index(item):
@@ -129,29 +147,36 @@ class Head(NamedTuple):
 
 
 def head(tree, axes_of):
-    """Read a left side; `axes_of(symbol)` tells how many of its subscripts are free indices."""
+    """Read a left side; `axes_of(symbol)` tells how many of its subscripts are free indices. None if it is nothing of these."""
     if tree.data in ("symbol", "scripted"):
         s = Symbol(tree)
-        square = [text(p.children[0]) for p in s.powers if p.data == "upper"] == ["2"]
+        square = [shape_of(p) for p in s.powers] == ["upper(number(2))"]
         if s.name and (not s.powers or square):
             return Head("square" if square else "symbol", free_key(s, axes_of(s)))
     if tree.data == "product" and len(tree.children) == 2 and tree.children[1].data == "paren":
         s = Symbol(tree.children[0]) if tree.children[0].data in ("symbol", "scripted") else None
-        if s and s.name and not s.items:
+        if s and s.name and not s.items and not s.powers:
             key = Key(s.stem.rstrip("'"), (), s.label, None, s.bold, 0)
-            return Head(
-                "function", key, s.marks.count("'"), tuple(text(a) for a in tree.children[1].children if isinstance(a, Tree))
-            )
+            return Head("function", key, s.marks.count("'"), function_arguments(tree.children[1]))
     if tree.data == "fcall" and isinstance(tree.children[0], Tree):
-        f, args = tree.children
-        name = function_name(f)
-        key = Key(name, (), "", None, False, 0)
-        return Head("function", key, len(f.children) - 1, tuple(text(a) for a in args.children if isinstance(a, Tree)))
+        f, arguments = tree.children
+        primes = [c.type for c in f.children[1:]]
+        if primes in ([], ["PRIME"]):
+            key = Key(function_name(f), (), "", None, False, 0)
+            return Head("function", key, len(primes), function_arguments(arguments))
     if tree.data == "partial":
-        top, below = [c for c in tree.children if isinstance(c, Tree)]
-        s = Symbol(below)
-        return Head("partial", free_key(s, axes_of(s)), of=Symbol(top).label_text())
+        top, below = [Symbol(c) for c in tree.children if isinstance(c, Tree)]
+        if top.name and below.name and not top.powers and not below.powers:
+            return Head("partial", free_key(below, axes_of(below)), of=top.label_text())
     return None
+
+
+def function_arguments(paren):
+    """The arguments of a function on the left: symbols, and nothing done to them."""
+    trees = [c for c in paren.children if isinstance(c, Tree)]
+    if any(t.data not in ("symbol", "scripted") or Symbol(t).powers or not Symbol(t).name for t in trees):
+        raise ValueError("a function on the left is printed of its plain arguments, as in g(z)")
+    return tuple(shape_of(t) for t in trees)
 
 
 def function_name(f):

@@ -43,11 +43,11 @@ def contracted(parent, arguments, g):
 def complete(formula, parent, base):
     """Draw what only the parent takes, such as the bias of a dense layer: the derivative must not depend on it."""
     rng, sizes = np.random.default_rng(5), formula.dimensions(base)
-    extra = {}
+    extra, many = {}, next((x.shape for x in base.values() if isinstance(x, np.ndarray)), ())
     for source in parent.table_sources():
         a = parent.field(source)
         if source not in base and a.kind == "array":
-            size = [int(d) if d.isdigit() else sizes[d] for d in a.shape or ()]
+            size = many if parent.pointwise else [int(d) if d.isdigit() else sizes[d] for d in a.shape or ()]
             extra[source] = sample.array(a.domain or INFINITE, rng, size, "normal")
     return base | extra
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from dnnbook import _docstring
 
-STYLES = ("normal", "small", "large", "ties", "normal", "ones")
+STYLES = ("normal", "small", "large", "ties", "normal", "ones", "huge", "wide")
 GRID = np.linspace(-10.0, 10.0, 81)  # a threshold in the code that the print does not have shows between two of these
 ROWS = 3  # rows of a leading axis, each held against the print by itself
-SCALE = {"normal": 2.0, "small": 1e-3, "large": 40.0, "ties": 1.0, "ones": 2.0}
+SCALE = {"normal": 2.0, "small": 1e-3, "large": 40.0, "huge": 800.0, "ones": 2.0, "wide": 2.0}
 
 
 class Draw(NamedTuple):
@@ -41,7 +41,10 @@ def pick_sizes(formula, rng, style):
     for source in formula.table_sources():
         letters += [d for d in formula.field(source).shape or () if d.isalpha() and d not in letters]
     lengths = rng.permutation(np.arange(2, 3 + len(letters)))
-    return {d: 1 if style == "ones" else int(n) for d, n in zip(letters, lengths, strict=False)}
+    sizes = {d: 1 if style == "ones" else int(n) for d, n in zip(letters, lengths, strict=False)}
+    if style == "wide" and letters:  # one axis longer than any block of a loop
+        sizes[str(rng.choice(letters))] = 37
+    return sizes
 
 
 def arguments(formula, rng, style, sizes, scalars):
@@ -56,7 +59,7 @@ def arguments(formula, rng, style, sizes, scalars):
             out[source] = array(a.domain or _docstring.INFINITE, rng, size, style)
         elif a.kind == "int":
             low = int(a.domain.low) if a.domain and math.isfinite(a.domain.low) else 0
-            out[source] = low + int(rng.integers(0, 12))
+            out[source] = low + int(rng.choice([0, 1, rng.integers(2, 12), rng.integers(12, 3000)]))
         else:
             out[source] = scalar(formula, source, a.domain or _docstring.INFINITE, rng, scalars)
     for name in formula.choices.values():
@@ -69,12 +72,12 @@ def scalar(formula, source, domain, rng, how):
     if how == "default" and default is not None and default.default is not inspect.Parameter.empty:
         return float(default.default)
     ends = [e for e, closed in ((domain.low, domain.has_low), (domain.high, domain.has_high)) if closed]
-    if how == "ends" and ends:
+    if how == "ends" and ends and rng.random() < 0.6:
         return float(rng.choice(ends))
     if math.isinf(domain.low) and math.isinf(domain.high):
-        return float(np.float32(rng.normal(0, 2)))
+        return float(np.float32(rng.normal(0, 2000 if how == "ends" else 2)))
     if math.isinf(domain.high):
-        return float(np.float32(domain.low + 10 ** rng.uniform(-2, 1)))
+        return float(np.float32(domain.low + 10 ** rng.uniform(-2, 4 if how == "ends" else 1)))
     return float(
         np.float32(rng.uniform(domain.low + 0.05 * (domain.high - domain.low), domain.high - 0.05 * (domain.high - domain.low)))
     )
@@ -86,7 +89,7 @@ def array(domain, rng, size, style):
     if finite:
         x = rng.uniform(domain.low, domain.high, size)
         if style in ("extreme", "ties"):  # at and near the ends
-            near = np.where(rng.random(size) < 0.5, 0.0, 10.0 ** rng.uniform(-12, -1, size))
+            near = np.where((rng.random(size) < 0.5) | (style == "ties"), 0.0, 10.0 ** rng.uniform(-12, -1, size))
             x = np.where(rng.random(size) < 0.5, domain.low + near, domain.high - near)
     elif style == "extreme":
         x = rng.choice([-1.0, 1.0], size) * 10.0 ** rng.uniform(-300, 300, size)
@@ -99,7 +102,7 @@ def array(domain, rng, size, style):
     if not finite and math.isfinite(domain.low):
         x = domain.low + np.abs(x - (0 if style == "extreme" else domain.low))
     if style != "extreme":
-        x = np.float64(np.float32(x))
+        x = x.astype(np.float32).astype(np.float64)
     return inside(x, domain)
 
 

@@ -132,7 +132,13 @@ def power(a, p):
         if p != -1:
             raise ValueError("a matrix has no power but ^{-1}")
         return np.array((mpmath.matrix(a.tolist()) ** -1).tolist(), dtype=object).reshape(a.shape)
-    return elementwise(lambda x: mpmath.power(x, p), a)
+    return elementwise(lambda x: real_power(x, p), a)
+
+
+def real_power(x, p):
+    """x^p of real numbers; undefined where it would be complex, or a division by 0."""
+    undefined = (x == 0 and p < 0) or (x < 0 and p != mpmath.floor(p))
+    return mpf("nan") if undefined else mpmath.power(x, p)
 
 
 def transpose(a):

@@ -109,4 +109,4 @@ VARIANTS = (
         "What the libraries call Rprop is iRPROP-: it neither takes a step back nor looks at the loss.",
     ),
 )
-"""Differences between this book and its peers, for a table; ``tests/test_peers_optimizers.py`` tests each row."""
+"""Differences between this book and its peers, for a table."""

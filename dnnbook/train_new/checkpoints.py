@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from dnnbook.train.history import LISTS, History
 
 VERSION = 1

@@ -3,16 +3,13 @@
 import math
 import operator
 import time
-from typing import NamedTuple
 
 import numpy as np
+from dnnbook.train.history import Fitted, History
+from dnnbook.train.measures import accuracy
 from tqdm import tqdm
 
 from dnnbook import network, optimizers
-from dnnbook.train import checkpoints
-from dnnbook.train.history import LISTS, Fitted, History
-from dnnbook.train.measures import accuracy
-from dnnbook.train.steps import Rules, rate, rules, take_step, with_eta
 
 ADVICE = "try a smaller eta, or look for NaN and huge numbers in x and y"
 

@@ -3,10 +3,10 @@
 import os
 import re
 
-import nbformat
 import pytest
 from booksite import HTML, pages
 
+nbformat = pytest.importorskip("nbformat")
 pytestmark = pytest.mark.built
 NOTEBOOKS = [p.removesuffix(".html") + ".ipynb" for p in pages() if re.match(r"part\d+/", p)]
 
