@@ -446,6 +446,21 @@ def test_sources_without_docstring_keep_their_comments(toy):
     assert code == "def square(x):\n    return x * x  # the secret of squares"
 
 
+def test_derivatives_of_every_kind_belong_to_their_function():
+    from _ext import formulas
+
+    def names(path):
+        return [f.name for f in formulas.derivatives(formulas.find(path))]
+
+    assert names("dnnbook.activations.tanh") == ["tanh_grad", "tanh_grad2"]
+    assert names("dnnbook.dense.dense") == ["dense_vjp", "dense_jvp", "dense_vjp_jvp"]
+    assert names("dnnbook.losses.mean_squared_error") == ["mean_squared_error_grad", "mean_squared_error_hvp"]
+    assert names("dnnbook.surfaces.beale") == ["beale_grad", "beale_hessian"]
+    assert names("dnnbook.dense.dense_vjp") == names("dnnbook.activations.tanh_grad") == []
+    assert formulas.suffix("dnnbook.dense.dense_vjp_jvp") == "_vjp_jvp"
+    assert formulas.suffix("dnnbook.dense.dense") == ""
+
+
 def test_wide_prints_get_the_environment_that_they_need():
     from _ext import mathml
 

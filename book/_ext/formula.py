@@ -64,7 +64,7 @@ class FormulaDirective(MystDirective):
     def show(self, f, entry):
         """Note the formula's place; refuse one that the ledger lacks."""
         where = (self.env.docname, self.lineno)
-        kind = (entry and entry["kind"]) or ("derivative" if f.name.endswith(("_grad", "_vjp")) else "definition")
+        kind = (entry and entry["kind"]) or ("derivative" if formulas.suffix(f.path) else "definition")
         self.env.get_domain("book").show(f.path, [label for label, _ in f.doc.equations], kind, where)
         if not entry and self.config.book_strict:
             warn("unverified", f"formula {f.path} is not in the ledger", where)
@@ -77,15 +77,14 @@ class FormulaDirective(MystDirective):
         return nodes.container("", name, call, classes=["formula-head"])
 
     def part_name(self, f, entries):
-        if f.name.endswith("_vjp"):
-            return "Vector-Jacobian product"
-        return "Gradient" if (entries.get(f.path) or {}).get("kind") == "gradient" else "Derivative"
+        gradient = (entries.get(f.path) or {}).get("kind") == "gradient"
+        return "Gradient" if gradient else formulas.DERIVED[formulas.suffix(f.path)][0]
 
     def meta(self, formula, parts, entries):
         """The badges and the source, one quiet line."""
         line = nodes.paragraph(classes=["formula-meta"])
         for f in parts:
-            name = "" if f is formula else "product: " if f.name.endswith("_vjp") else "derivative: "
+            name = "" if f is formula else f"{formulas.DERIVED[formulas.suffix(f.path)][1]}: "
             line += [badge(f, entries.get(f.path), name), nodes.Text(" ")]
         if twin := formulas.in_place(formula):
             line += self.parsed([f"In place: {{py:func}}`{twin.rpartition('.')[2]} <{twin}>`. "])[0].children
@@ -161,7 +160,7 @@ def reread(app, env, added, changed, removed):
     before = getattr(env, "book_own_cards", set())
     find_cards(app, env, [])
     shown = env.get_domain("book").data["shown"]
-    parents = {p.removesuffix("_grad").removesuffix("_vjp") for p in before ^ env.book_own_cards}
+    parents = {p.removesuffix(formulas.suffix(p)) for p in before ^ env.book_own_cards}
     return {shown[p][0] for p in parents if p in shown} & env.found_docs
 
 

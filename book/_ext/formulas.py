@@ -69,12 +69,28 @@ def find(path):
     return Formula(path, module, name, _docstring.read(obj), inspect.getsourcefile(inspect.unwrap(obj)))
 
 
+DERIVED = {  # suffix of a name: how a card calls that part, and its badge
+    "_grad": ("Derivative", "derivative"),
+    "_grad2": ("Second derivative", "second derivative"),
+    "_vjp": ("Vector-Jacobian product", "product"),
+    "_jvp": ("Jacobian-vector product", "rate of change"),
+    "_vjp_jvp": ("Rate of change of the vector-Jacobian product", "rate of change of the product"),
+    "_hvp": ("Hessian-vector product", "Hessian-vector product"),
+    "_hessian": ("Hessian", "Hessian"),
+}
+
+
+def suffix(path):
+    """Which suffix makes the name a derivative's, the longest one; empty for a function of its own."""
+    return max((s for s in DERIVED if path.endswith(s)), key=len, default="")
+
+
 def derivatives(formula):
-    """The formulas of ``name_grad`` and ``name_vjp`` in the same module."""
+    """The formulas of ``name_grad``, ``name_vjp`` and their like in the same module; a derivative has none."""
     found = []
-    for suffix in ("_grad", "_vjp"):
+    for suffix_ in () if suffix(formula.path) else DERIVED:
         try:
-            found.append(find(formula.path + suffix))
+            found.append(find(formula.path + suffix_))
         except LookupError:
             continue
     return found

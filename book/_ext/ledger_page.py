@@ -10,7 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 from . import ledger
 from .formula import scientific
 
-COMPUTED = {"definition": "formula", "step": "formula"} | dict.fromkeys(("derivative", "gradient", "vjp"), "derivative")
+COMPUTED = dict.fromkeys(("definition", "step", "equation"), "formula")
+COMPUTED |= dict.fromkeys(("derivative", "gradient", "jacobian", "jvp", "vjp"), "derivative")
 COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Print", "Differences"]
 COLUMNS += ["ULP 64", "ULP 32", "Chapter", "Sources", "Tests"]
 
