@@ -77,7 +77,7 @@ def test_points_without_a_solution_are_counted():
     report = formula.check(half)
     assert 0 < report.undefined < 6
     assert report.points == 12
-    with pytest.raises(Mismatch, match="the print has no value at 10 of 12 points"):
+    with pytest.raises(Mismatch, match="the print has no value at 9 of 12 points"):
         formula.check(solver(body="np.linalg.solve(A if abs(A).max() > 20 else 0 * A, b)"))
 
 
@@ -89,7 +89,7 @@ def test_points_without_a_solution_are_counted():
         (r"\mathbf{b}^\top \mathbf{A} \mathbf{x} = \mathbf{b}^\top \mathbf{b}", r"the sides have shapes \(\) and \(\)"),
         (r"\mathbf{A} \mathbf{x} = \exp(\mathbf{b})", "sums, products and powers only"),
         (r"\mathbf{A}^{-1} \mathbf{x} = \mathbf{b}", "no inverse matrix"),
-        (r"\mathbf{A} \mathbf{x} + \lambda = \mathbf{b}", "undeclared symbol 'lambda'"),
+        (r"\mathbf{A} \mathbf{x} + \lambda = \mathbf{b}", r"undeclared symbol \\lambda"),
         (r"\mathbf{A} \mathbf{x} = \mathbf{A}", r"cannot|the sides have shapes"),
     ],
 )

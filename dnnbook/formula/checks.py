@@ -102,6 +102,10 @@ def run(formula, trials=12, seed=0):
     if formula.pointwise:
         for draw in kinks(formula, bases[:3], pairs):
             compare(formula, draw, report, used, {})
+    if report.undefined > report.points // 2:
+        raise Mismatch(
+            f"{formula.where}: the print has no value at {report.undefined} of {report.points} points\n    {formula.tex}"
+        )
     if parent:
         bases = [parents.complete(formula, parent, base) for base in bases]
         report.error_parent = parents.against_print(formula, parent, kind, bases)
