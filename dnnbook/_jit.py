@@ -9,6 +9,7 @@ import functools
 
 import numba
 import numpy as np
+from numba.np.ufunc.dufunc import DUFunc  # what numba.vectorize makes
 
 from dnnbook._check import Contract
 
@@ -23,12 +24,29 @@ scalar = numba.njit(cache=True, error_model="numpy", inline="always")
 """Compile an internal helper of one number, to be used inside other formulas."""
 
 
+class Ufunc(DUFunc):
+    """A compiled formula for one number whose result has the type of its arguments, whoever calls it first.
+
+    Numba would take the type from the body, where a literal makes float64 of float32, and would never add another loop.
+    """
+
+    def _compile_for_argtys(self, argtys, return_type=None):
+        if return_type is None and all(isinstance(t, numba.types.Float) for t in argtys):
+            return_type = max(argtys, key=lambda t: t.bitwidth)
+        return super()._compile_for_argtys(argtys, return_type)
+
+    def ready(self, dtype):
+        """Compile for arguments of one dtype, unless that has happened."""
+        if f"{dtype.char * self.nin}->{dtype.char}" not in self.types:
+            self.add((numba.from_dtype(dtype),) * self.nin)
+
+
 def elementwise(body):
     """Make a NumPy-style function out of a formula for one number.
 
     The function takes arrays of any shape that broadcast, and ``out=``; float32 stays float32, integers count as float64.
     """
-    ufunc = numba.vectorize(cache=True)(body)
+    ufunc = Ufunc(body, cache=True)
     quiet = np.errstate(all="ignore")(ufunc)  # NaN and infinities go through silently
     contract = Contract(body, elementwise=True)
     compiled_types = set()
@@ -42,8 +60,7 @@ def elementwise(body):
                 return quiet(z)  # nothing to convert and nothing to check: the common case, kept short
         values, dtype = contract.elementwise(args, kwargs)
         if dtype not in compiled_types:
-            ty = numba.from_dtype(dtype)
-            ufunc.add(ty(*[ty] * len(values)))
+            ufunc.ready(dtype)
             compiled_types.add(dtype)
         if out is not None:
             contract.output(out, values, dtype)

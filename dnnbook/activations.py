@@ -255,7 +255,8 @@ def sigmoid_grad2(z):
 
     Notes
     -----
-    With :math:`e = e^{-|z|}` the code computes :math:`\pm e \, (1 - e) / (1 + e)^3`, which loses no digits.
+    With :math:`e = e^{-|z|}` the code computes :math:`\pm e \, (1 - e) / (1 + e)^3`, which loses no digits. Source:
+    :cite:p:`goodfellow2016`, section 3.10, differentiated.
 
     Examples
     --------
@@ -353,7 +354,7 @@ def tanh_grad2(z):
     Notes
     -----
     With :math:`e = e^{-2 |z|}` the code computes :math:`\mp 8 e \, (1 - e) / (1 + e)^3`, which loses no digits where
-    :math:`\tanh(z)` is near 1.
+    :math:`\tanh(z)` is near 1. Source: :cite:p:`goodfellow2016`, section 6.3.2, differentiated twice.
 
     Examples
     --------

@@ -46,7 +46,9 @@ def in_print(path, old, new, which=0):
 class Loop:
     """Stands for a compiled ufunc: calls the body for one number after another."""
 
-    def __init__(self, body):
+    types, nin = (), 1
+
+    def __init__(self, body, cache=False):
         self.body = body
 
     def add(self, signature):
@@ -64,7 +66,6 @@ def uncompiled(*args, **options):
 
 NUMBA = types.SimpleNamespace(
     njit=uncompiled,
-    vectorize=lambda **options: Loop,
     from_dtype=lambda dtype: lambda *types: None,
 )
 
@@ -82,7 +83,7 @@ def run_source(name, text):
     """Execute the source of a module of the package with nothing compiled."""
     module = types.ModuleType(name)
     module.__file__ = importlib.import_module(name).__file__
-    sources = {"numba": NUMBA, "math": MATH}
+    sources = {"numba": NUMBA, "numba.np.ufunc.dufunc": types.SimpleNamespace(DUFunc=Loop), "math": MATH}
     with mock.patch.dict(sys.modules, sources):
         exec(compile(text, module.__file__, "exec"), module.__dict__)
     return module

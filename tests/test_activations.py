@@ -1,6 +1,8 @@
 """Activations: values against plain formulas in extended precision, derivatives against differences, kinks as documented."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -197,3 +199,29 @@ def test_prelu_product_sums_float32_in_float64():
     _, dalpha = a.prelu_vjp(np.full((n, 1), g), np.full((n, 1), z), np.zeros(1, np.float32))
     assert dalpha[0] == np.float32(n * np.float64(g) * np.float64(z))
     assert dalpha[0] != np.float32(n * np.float64(g * z))  # even the product is not rounded to float32
+
+
+KERNEL_FIRST = """
+import warnings
+
+import numpy as np
+
+from dnnbook import activations as a
+
+warnings.simplefilter("error")  # Numba warns of a loop asked for twice
+for dtype in (np.float32, np.float64):
+    z = np.array([-1.5, 0.5], dtype)
+    for f in (a.sigmoid, a.relu, a.elu, a.relu_grad):
+        more = [dtype(1)] if f is a.elu else []
+        first, again = f.kernel(z, *more), f(z, *more)
+        assert first.dtype == again.dtype == dtype, (f.__name__, first.dtype, again.dtype)
+        assert np.array_equal(first, again), f.__name__
+        assert f(z, *more, out=np.empty_like(z)).dtype == dtype
+assert a.sigmoid.kernel(np.arange(3)).dtype == np.float64
+"""
+
+
+def test_a_kernel_may_be_called_before_its_function():
+    """In a process of its own: here, other tests have compiled everything."""
+    done = subprocess.run([sys.executable, "-c", KERNEL_FIRST], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
