@@ -94,7 +94,7 @@ PRINTS = [
 CODE = [
     # signs
     ("activations.sigmoid", "-abs(z)", "abs(z)", 0, "_sigmoid"),
-    ("activations.sigmoid_grad", "(1 + e) * (1 + e)", "(1 + e) * (1 - e)"),
+    ("activations.sigmoid_grad", "(1 + e) * (1 + e)", "(1 + e) * (1 - e)", 0, "_sigmoid_grad"),
     ("activations.softplus", "+ math.log1p", "- math.log1p", 0, "_softplus"),
     ("activations.absolute_relu", "abs(z)", "-abs(z)"),
     ("activations.absolute_relu_grad", "-1.0 if", "1.0 if"),
