@@ -9,6 +9,7 @@ import importlib
 __version__ = "0.1.0"
 __all__ = [
     "activations",
+    "augmentation",
     "batch_norm",
     "datasets",
     "dense",
