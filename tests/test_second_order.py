@@ -262,6 +262,17 @@ def test_jacobian_and_residuals_of_a_network():
     assert network_residuals(one, p, x, np.ones(7)).shape == (7,)
 
 
+def test_jacobian_of_layers_that_are_not_dense():
+    net = [*network.mlp([2, 3], "tanh"), layers.prelu_layer(3), *network.mlp([3, 2])]
+    params, x = network.init(net, RNG(0), np.float64), RNG(1).normal(size=(5, 2))
+    w, h = flatten(params), 1e-6
+    J = network_jacobian(net, params, x)
+    for j in range(w.size):
+        step = h * np.eye(w.size)[j]
+        ends = [network.predict(net, unflatten(w + s, params), x).ravel() for s in (step, -step)]
+        assert np.allclose(J[:, j], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+
+
 def test_flatten_and_unflatten_are_inverse():
     net = network.mlp([2, 3, 2], layers.prelu_layer)
     params = network.init(net, RNG(0))

@@ -185,7 +185,9 @@ def network_residuals(layers, params, x, y):
 
 
 def network_jacobian(layers, params, x):
-    """Jacobian of the outputs, and of the residuals, with respect to all parameters: one backward pass for each row.
+    """Jacobian of the outputs, and of the residuals, with respect to all parameters.
+
+    It takes one backward pass for each output where only dense layers have parameters, else one for each row.
 
     Parameters
     ----------
@@ -204,12 +206,36 @@ def network_jacobian(layers, params, x):
     array([[3., 1.],
            [0., 1.]])
     """
+    if all(layer.name.startswith("dense(") for layer, p in zip(layers, params, strict=True) if p):
+        return dense_jacobian(layers, params, x)
     rows = []
     for sample in as_float("network_jacobian", "x", x)[:, None]:
         z, caches = network.forward(layers, params, sample)
         units = np.eye(z.shape[1], dtype=z.dtype)[:, None]
         rows += [flatten(network.backward(layers, params, caches, g, input_gradient=False)[1]) for g in units]
     return np.stack(rows)
+
+
+def dense_jacobian(layers, params, x):
+    """The Jacobian of dense layers: a sample's share of a weight's gradient is its input times its error."""
+    z, caches = network.forward(layers, params, x)
+    jacobian = np.empty((*z.shape, sum(a.size for p in params for a in p)), z.dtype)
+    for k in range(z.shape[1]):
+        g, end = np.zeros_like(z), jacobian.shape[2]
+        g[:, k] = 1
+        for i in reversed(range(len(layers))):
+            if params[i]:
+                shares = (caches[i][:, :, None] * g[:, None, :]).reshape(len(z), -1)
+                start = end - shares.shape[1] - g.shape[1]
+                jacobian[:, k, start:end], end = np.concatenate([shares, g], axis=1), start
+            g, _ = layers[i].backward(params[i], caches[i], g, i > 0)
+    return jacobian.reshape(-1, jacobian.shape[2])
+
+
+def value(layers, params, x, y, loss):
+    """The loss without its gradients."""
+    z = network.predict(layers, params, x)
+    return float(network.loss_functions(loss)[0](z, network.targets(y, z.shape, loss, z.dtype)))
 
 
 class Objective(NamedTuple):
@@ -269,7 +295,7 @@ def objective(layers, params, x, y, loss="softmax_cross_entropy"):
 
     return Objective(
         w0=flatten(like),
-        f=lambda w: network.loss_and_gradients(layers, at(w), x, y, loss)[0],
+        f=lambda w: value(layers, at(w), x, y, loss),
         grad=lambda w: flatten(network.loss_and_gradients(layers, at(w), x, y, loss)[1]),
         hess=lambda w: hessian(layers, at(w), x, y, loss),
         hvp=lambda w, v: flatten(hessian_vector_product(layers, at(w), at(v), x, y, loss)),
