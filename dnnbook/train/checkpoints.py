@@ -66,8 +66,8 @@ def load(where, path, *, settings, params, states, rng):
     `params` and `states` are those of the start: they give the forms.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as zipped:
+            arrays = dict(zipped)
         text = json.loads(str(arrays["text"]))
         version, theirs = text["version"], text["settings"]
     except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
