@@ -1,6 +1,7 @@
 """Holds a printed formula against the code, and a printed derivative against its parent: in print and in code."""
 
 import dataclasses
+import math
 
 import mpmath
 import numpy as np
@@ -219,9 +220,14 @@ def roots(formula, base, source, pair):
         if gaps[i] * gaps[i + 1] > 0:
             continue
         for _ in range(1100):
-            m = 0.5 * (a + b)
+            m = 0.0 if a < 0 < b else 0.5 * (a + b)  # most kinks are at 0, and by halves it takes a thousand steps there
             if m in (a, b):
                 break
-            a, b = (m, b) if gap(m) * gaps[i] > 0 else (a, m)
+            at = gap(m) * gaps[i]
+            below = math.nextafter(m, -math.inf)
+            if at == 0 and gap(below) * gaps[i] > 0:
+                a, b = below, m
+                break
+            a, b = (m, b) if at > 0 else (a, m)
         found |= {a, b}
     return found

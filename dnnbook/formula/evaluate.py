@@ -14,7 +14,7 @@ from mpmath import mpf
 
 from dnnbook.formula import values as v
 from dnnbook.formula.grammar import complain
-from dnnbook.formula.names import Symbol, function_name, name_of, plain, shape_of
+from dnnbook.formula.names import function_name, name_of, plain, shape_of, symbol
 
 COMPARE = {
     "<": lambda a, b: a < b,
@@ -139,7 +139,7 @@ class Evaluator:
         return self.ev(a)
 
     def ev_number(self, n):
-        return mpf(n)
+        return mpf(int(n)) if n.isdigit() else mpf(n)
 
     def ev_sqrt(self, _, a):
         return v.elementwise(v.sqrt, self.ev(a))
@@ -201,7 +201,7 @@ class Evaluator:
             tree, after = factors[i], factors[i + 1] if i + 1 < len(factors) else None
             if i and tree.data == "number":
                 self.fail(tree, "a number after a factor")
-            s = Symbol(tree) if tree.data in ("symbol", "scripted") else None
+            s = symbol(tree) if tree.data in ("symbol", "scripted") else None
             f = s and s.name and self.find(s) is None and self.function(s)
             if f:
                 results.append(self.apply(s, f, after))
@@ -271,7 +271,7 @@ class Evaluator:
     def extent(self, letter, *trees):
         """How far an index runs: the length of the axis that it indexes."""
         for t in itertools.chain(*(tree.iter_subtrees() for tree in trees)):
-            if t.data == "scripted" and (s := Symbol(t)).name and (hit := self.find(s)):
+            if t.data == "scripted" and (s := symbol(t)).name and (hit := self.find(s)):
                 for axis, item in enumerate(hit[1]):
                     if item.data == "symbol" and name_of(item) == letter:
                         return hit[0].shape[axis]
@@ -314,7 +314,7 @@ class Evaluator:
     # ---- symbols ------------------------------------------------------------------------------------
 
     def ev_symbol(self, tree):
-        s = Symbol(tree)
+        s = symbol(tree)
         if s.name is None:
             if s.marks or s.label:
                 self.fail(tree, "a mark above what is not a symbol")
@@ -342,6 +342,8 @@ class Evaluator:
 
     def whole(self, tree):
         """The value of an index or a bound."""
+        if tree.data == "symbol" and (s := symbol(tree)).is_letter and s.name in self.index:
+            return self.index[s.name]
         x = self.ev(tree)
         if v.shape(x) or x != int(x):
             self.fail(tree, "an index, or the end of a sum, is not a whole number")
@@ -359,7 +361,7 @@ class Evaluator:
 
     def find(self, s):
         """(value, indices still to apply) of a symbol, or None if nothing of that name is declared."""
-        plain = not s.items and not s.label and not s.marks and not s.bold
+        plain = s.is_letter
         if plain and s.name in self.index:
             return mpf(self.index[s.name]), []
         for key, value in self.defined.items():
@@ -387,7 +389,7 @@ def match(key, s):
     if key.stem != s.stem or key.layer != s.label or key.step != s.step or key.bold != s.bold:
         return None
     others, n = s.others, len(key.labels)
-    if tuple(map(plain, others[:n])) != key.labels:
+    if s.plain_others[:n] != key.labels:
         return None
     items = others[n:]
     if key.bold:

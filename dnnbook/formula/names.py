@@ -3,6 +3,7 @@
 There is no guessing: ``m_{t-1}`` means the argument whose description says so; a symbol that no description has is an error.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -66,22 +67,39 @@ class Symbol:
         self.name = name_of(base) if base.data == "symbol" else None
         self.bold = base.data == "symbol" and any(t in BOLD for t in base.scan_values(lambda t: isinstance(t, Token)))
 
-    @property
+    @functools.cached_property
     def stem(self):
         return (self.name or "") + self.marks
 
-    @property
+    @functools.cached_property
     def step(self):
         found = [text(i) for i in self.items if is_step(i)]
         return found[0] if found else None
 
-    @property
+    @functools.cached_property
     def others(self):
         """Subscripts that are not a step in time: indices and labels."""
         return [i for i in self.items if not is_step(i)]
 
+    @functools.cached_property
+    def plain_others(self):
+        return tuple(map(plain, self.others))
+
+    @functools.cached_property
+    def is_letter(self):
+        """A name and nothing around it."""
+        return not self.items and not self.label and not self.marks and not self.bold
+
     def label_text(self):
         return self.stem + "".join(text(i) for i in self.items) + (f"({self.label})" if self.label else "")
+
+
+def symbol(tree):
+    """The symbol of a tree, sorted once: a formula is evaluated many times."""
+    known = getattr(tree, "as_symbol", None)
+    if known is None:
+        known = tree.as_symbol = Symbol(tree)
+    return known
 
 
 class Key(NamedTuple):
