@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import multiprocessing
+import os
 import subprocess
 import textwrap
 from concurrent.futures import ProcessPoolExecutor
@@ -183,13 +184,13 @@ def commit():
     return done.stdout.strip() or None
 
 
-def verify(asked=(), workers=2, out=print):
+def verify(asked=(), workers=None, out=print):
     """Measure functions over all inputs and keep the results; True if all are within their bound."""
     if unknown := [n for n in asked if n not in names()]:
         raise ValueError(f"no activation of one number is called {', '.join(unknown)}; known: {', '.join(names())}")
     good = True
     for name in asked or names():
-        row = measure(name, workers=workers)
+        row = measure(name, workers=workers or os.cpu_count())
         row |= {"date": datetime.date.today().isoformat(), "commit": commit(), "package": ledger.package_hash()}
         kept.cache_clear()
         ledger.write(kept() | {f"dnnbook.activations.{name}": row | {"source": source_hash(name)}}, FILE)
