@@ -154,7 +154,7 @@ def elastic(images, fields, shape=None):
     positions = np.indices(table.shape[1:]) + fields
     new = np.empty_like(table)
     for image, at, out in zip(table, positions, new, strict=True):
-        ndimage.map_coordinates(image, at, out, order=1, mode="grid-constant", prefilter=False)
+        ndimage.map_coordinates(image, at, out, order=1, mode="grid-constant")
     return new.reshape(np.shape(images))
 
 

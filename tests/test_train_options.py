@@ -271,7 +271,11 @@ def test_a_validation_that_says_nothing(problem):
     assert bits(fitted.params) == bits(fit(problem, epochs=4).params)
 
 
-def test_equal_losses_are_not_better():
+def test_equal_losses_are_not_better(noisy):
+    problem, validation = noisy
+    still = fit(problem, epochs=9, optimizer=optimizers.optimizer("sgd", eta=0.0), validation=validation, patience=2)
+    assert len(set(still.history.validation_loss)) == 1
+    assert (len(still.history.loss), still.history.best_epoch, still.history.stopped) == (3, 1, "patience")
     history = train.History(validation_loss=[3.0, math.nan, 1.0, 1.0, math.inf])
     assert history.best_epoch == 3
     assert train.History(validation_loss=[math.nan, math.inf]).best_epoch is None
@@ -541,7 +545,8 @@ def test_plot():
     for curve, name, values in ((training, "train", history.loss), (validation, "validation", history.validation_loss)):
         assert curve.get_xdata().tolist() == [1, 2, 3]
         assert list(curve.get_ydata()) == values
-        assert curve.get_color() == figures.line(name)["color"]
+        look = plt.Line2D([], [], **figures.line(name))
+        assert (curve.get_color(), curve.get_linestyle()) == (look.get_color(), look.get_linestyle())
     assert list(best.get_xdata()) == [2, 2]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["training", "validation"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss $E$")
