@@ -14,6 +14,7 @@ __all__ = [
     "datasets",
     "dense",
     "dropout",
+    "exercises",
     "figures",
     "formula",
     "gradients",
