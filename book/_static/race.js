@@ -227,7 +227,7 @@
     }
     table.append(html("caption", { textContent: "Loss of every optimizer at the step shown." }), html("thead", {}, head), body);
     const numbers = { gamma: ["γ", "momentum and Nesterov", 0.99], beta: ["β", "RMSProp", 0.99], beta1: ["β₁", "Adam", 0.99], beta2: ["β₂", "Adam", 0.999] };
-    const sliders = html("div", { className: "race-controls" });
+    const sliders = html("div", { className: "race-controls race-numbers" });
     for (const [key, [symbol, whose, max]] of Object.entries(numbers)) {
       const input = range(`${symbol} of ${whose}`, 0, max, key === "beta2" ? 0.001 : 0.01, plain[key]);
       const value = html("output");
