@@ -166,6 +166,8 @@ def entry(name, kind, passed=True, parent=None):
 def toy_ledger(**changes):
     rows = {name: entry(name, "definition") for name in ("square", "cube")}
     rows |= {f"{name}_grad": entry(f"{name}_grad", "derivative", parent=name) for name in ("square", "cube")}
+    rows["square"]["every32"] = {"worst": 1.2345, "stale": False}
+    rows["cube"]["every32"] = {"worst": 1.2345, "stale": True}
     return {"package": "toy", "formulas": {f"toybook.shapes.{name}": row for name, row in (rows | changes).items()}}
 
 
@@ -232,7 +234,7 @@ def book(toy, tmp_path_factory):
         "shapes.md": "\n\n".join(parts),
         "api.md": "# API\n\n```{eval-rst}\n.. automodule:: toybook.shapes\n   :members:\n```\n",
         "reference/ledger.md": "# Ledger\n\n```{ledger}\n```\n",
-        "reference/coverage.md": "# Coverage\n\n```{coverage}\n```\n",
+        "reference/coverage.md": "# Coverage\n\n```{coverage}\n```\n\n```{verdicts} shapes\n```\n",
         "bib.md": "# Sources\n\n```{bibliography}\n```\n",
     }
     test = tmp_path_factory.mktemp("tests") / "test_shapes.py"
@@ -277,6 +279,10 @@ def test_ledger_page_and_file(book):
     rows = re.findall(r'<tr[^>]*id="row-([\w-]+)"', page)
     assert rows == ["square", "square-grad", "cube", "cube-grad", "rule"]
     assert "test_area" in text
+    cells = {row: re.sub(r"<[^>]+>", " ", page.split(f'id="row-{row}"')[1].split("</tr>")[0]) for row in rows}
+    assert "1.23" in cells["square"]
+    assert "stale" in cells["cube"]
+    assert [row for row in rows if "stale" in cells[row] or "1.23" in cells[row]] == ["square", "cube"]
     assert "2 formulas equal to their code" in text
     assert "2 derivatives checked twice" in text
     assert "1 theorem" in text
@@ -291,7 +297,11 @@ def test_coverage_page(book):
     assert "1 of 2 topics are covered" in text
     assert "bounded Half of it holds (0.5 +- 0.1)." in text
     assert "not yet covered" in text
-    assert 'href="../shapes.html#claim-T1"' in (book / "reference/coverage.html").read_text("utf-8")
+    page = (book / "reference/coverage.html").read_text("utf-8")
+    assert 'href="../shapes.html#claim-T1"' in page
+    rows = re.findall(r"<tr.*?</tr>", page.split('class="verdicts')[1].split("</table>")[0], re.S)
+    assert len(rows) == 2, "a heading, and one verdict"
+    assert all(text in rows[1] for text in ("T1", "A claim", "bounded", "shapes.html"))
 
 
 def test_refuted_print_says_why(book):

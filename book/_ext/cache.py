@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def package_hash(folder):
-    """Hash of every source file of the package, names included."""
+    """Hash of every source file of the package, and of its kept measurements, names included."""
     digest = hashlib.sha256()
-    for path in sorted(p for suffix in ("py", "lark") for p in Path(folder).rglob(f"*.{suffix}")):
+    for path in sorted(p for suffix in ("py", "lark", "json") for p in Path(folder).rglob(f"*.{suffix}")):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

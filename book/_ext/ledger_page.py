@@ -13,7 +13,7 @@ from .formula import scientific
 COMPUTED = dict.fromkeys(("definition", "step", "equation"), "formula")
 COMPUTED |= dict.fromkeys(("derivative", "gradient", "jacobian", "jvp", "vjp"), "derivative")
 COLUMNS = ["Equation", "Function", "Kind", "Derivative", "Points", "Print", "Differences"]
-COLUMNS += ["ULP 64", "ULP 32", "Chapter", "Sources", "Tests"]
+COLUMNS += ["ULP 64", "ULP 32", "All of float32", "Chapter", "Sources", "Tests"]
 
 
 class table_of_equations(nodes.General, nodes.Element):
@@ -103,8 +103,9 @@ class Fill(SphinxPostTransform):
             cells.append(nodes.Text(str(entry["points"])))
             cells += [nodes.Text(scientific(entry[key])) for key in ("error_print", "error_differences")]
             cells += [nodes.Text("–" if entry[key] is None else f"{entry[key]:.2f}") for key in ("ulp64", "ulp32")]
+            cells.append(self.every32(entry.get("every32")))
         else:
-            cells += [nodes.Text("–") for _ in range(5)]
+            cells += [nodes.Text("–") for _ in range(6)]
         chapter = pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{doc}", refdoc=self.env.docname)
         chapter["refexplicit"], chapter["refwarn"] = False, True
         cells += [chapter, self.sources(entry["sources"] if entry else []), self.tests(path)]
@@ -118,6 +119,12 @@ class Fill(SphinxPostTransform):
     def function(self, path):
         name = nodes.literal("", path.rpartition(".")[2])
         return pending_xref("", name, refdomain="py", reftype="func", reftarget=path, refdoc=self.env.docname, refexplicit=True)
+
+    def every32(self, found):
+        """The worst error over all inputs, if that was measured and the code is still the same."""
+        if not found:
+            return nodes.Text("–")
+        return nodes.Text("stale" if found["stale"] else f"{found['worst']:.2f}")
 
     def derivatives(self, path, entry):
         """Of a function its derivatives, of a derivative the function."""

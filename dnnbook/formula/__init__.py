@@ -15,6 +15,8 @@ balance     the same for equations to be solved: both sides with the code's solu
 checks      all checks of one formula: float64, float32, kinks
 parents     a derivative against its parent, in print and in code
 ledger      all formulas of the package, as a table and as JSON
+every32     activations of one number over all 2^32 float32 inputs
+files       JSON that is written whole or not at all
 ==========  ==============================================================
 """
 

@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dnnbook import _jit, activations
-from dnnbook.formula import compare, ledger
+from dnnbook.formula import compare, files
 from dnnbook.formula.model import load
 
 FILE = Path(__file__).with_suffix(".json")
@@ -52,6 +52,11 @@ def is_straight(name):
 # ---- measuring ------------------------------------------------------------------------------------------
 
 
+# One over the unit in the last place of float32, by the exponent bits of a float64
+PER_UNIT = 2.0 ** -np.clip(np.arange(2048.0) - 1022 - 24, -149, 104)
+EXPONENT = np.int64(2047)
+
+
 @_jit.kernel
 def furthest(got, exact):
     """The largest error in units in the last place of float32, and where it is.
@@ -60,18 +65,18 @@ def furthest(got, exact):
     everything counts as 2^128, the first number that is not in it.
     """
     worst, at, beyond = -1.0, 0, 2.0**128
+    bits = exact.view(np.int64)
     for i in range(len(exact)):
         g, e = np.float64(got[i]), exact[i]
-        if math.isnan(g) or math.isnan(e):
+        if g == e and g != 0:
+            error = 0.0
+        elif math.isnan(g) or math.isnan(e):
             error = 0.0 if math.isnan(g) and math.isnan(e) else math.inf
-        elif math.isinf(e):
-            error = 0.0 if g == e else math.inf
-        elif g == 0 and math.copysign(1.0, g) != math.copysign(1.0, e):
+        elif math.isinf(e) or (g == 0 and math.copysign(1.0, g) != math.copysign(1.0, e)):
             error = math.inf
         else:
             g, e = min(max(g, -beyond), beyond), min(max(e, -beyond), beyond)
-            power = math.frexp(e)[1] - 24
-            error = abs(g - e) / math.ldexp(1.0, min(max(power, -149), 104))
+            error = abs(g - e) * PER_UNIT[(bits[i] >> 52) & EXPONENT]
         if error > worst:
             worst, at = error, i
     return worst, at
@@ -191,9 +196,9 @@ def verify(asked=(), workers=None, out=print):
     good = True
     for name in asked or names():
         row = measure(name, workers=workers or os.cpu_count())
-        row |= {"date": datetime.date.today().isoformat(), "commit": commit(), "package": ledger.package_hash()}
+        row |= {"date": datetime.date.today().isoformat(), "commit": commit(), "package": files.package_hash()}
         kept.cache_clear()
-        ledger.write(kept() | {f"dnnbook.activations.{name}": row | {"source": source_hash(name)}}, FILE)
+        files.write(kept() | {f"dnnbook.activations.{name}": row | {"source": source_hash(name)}}, FILE)
         state = "ok" if row["passed"] else "FAILED"
         out(f"{name:<20} {row['worst']:8.4f} ULP at {float.fromhex(row['at']):.9g}  {state}")
         good &= row["passed"]

@@ -1,16 +1,12 @@
 """All printed formulas of the installed package with what their checks found: the ledger."""
 
 import dataclasses
-import hashlib
-import json
-import os
-import tempfile
 import time
-from pathlib import Path
 
 import dnnbook
-from dnnbook.formula import checks
+from dnnbook.formula import checks, every32
 from dnnbook.formula.compare import Mismatch
+from dnnbook.formula.files import package_hash, write
 from dnnbook.formula.grammar import FormulaError
 from dnnbook.formula.model import discover
 
@@ -26,15 +22,6 @@ LIMITS = [
     "A formula that is not the derivative of another is held against its code only.",
     "Random numbers are arguments (noise, masks): the print says what is done with them, not how they are distributed.",
 ]
-
-
-def package_hash():
-    """A hash of the package's sources: the ledger is good for exactly this code."""
-    root = Path(dnnbook.__file__).parent
-    digest = hashlib.sha256()
-    for p in sorted([*root.rglob("*.py"), *root.rglob("*.lark")]):
-        digest.update(p.relative_to(root).as_posix().encode() + b"\0" + p.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 def row(path, label):
@@ -75,14 +62,15 @@ def build(names=(), progress=None):
     Returns
     -------
     dict
-        ``package`` (hash of the sources), ``seconds`` and ``formulas``: path -> report.
+        ``package`` (hash of the sources), ``seconds`` and ``formulas``: path -> report, with what is known about all
+        float32 inputs.
     """
     start, rows, seen = time.perf_counter(), {}, set()
     for path, label in selected(names):
         report = row(path, label)
         if progress:
             progress(report)
-        rows[key(path, label, path not in seen)] = dataclasses.asdict(report)
+        rows[key(path, label, path not in seen)] = dataclasses.asdict(report) | {"every32": every32.entry(path)}
         seen.add(path)
     return {"package": package_hash(), "version": dnnbook.__version__, "seconds": time.perf_counter() - start, "formulas": rows}
 
@@ -102,20 +90,6 @@ def line(r):
 
 
 HEADER = f"{'function':<38} {'equation':<30} {'points':>6} {'print':>8} {'parent':>8} {'differ.':>8} {'ulp64':>6} {'ulp32':>6}"
-
-
-def write(ledger, file):
-    """Write the ledger as JSON, whole or not at all."""
-    target = Path(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".json")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump(ledger, f, indent=1)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def verify(names=(), file=None, out=print):
