@@ -75,8 +75,8 @@ def like_math(f):
     return lambda x: float(f(x)) if type(x) in (float, int) else f(x)
 
 
-MATH = types.SimpleNamespace(**{n: like_math(getattr(np, n)) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt")})
-MATH.inf, MATH.nan = np.inf, np.nan
+MATH = types.SimpleNamespace(**{n: like_math(getattr(np, n)) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos")})
+MATH.inf, MATH.nan, MATH.pi = np.inf, np.nan, np.pi
 
 
 def run_source(name, text):
