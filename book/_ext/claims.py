@@ -1,4 +1,4 @@
-"""``{coverage}``: the lecture's list, held against the chapters and their verdicts."""
+"""``{coverage}``: the lecture's list, held against the chapters and their verdicts. ``{verdicts}``: the verdicts of a part."""
 
 import tomllib
 from pathlib import Path
@@ -21,11 +21,26 @@ class table_of_coverage(nodes.General, nodes.Element):
     """Stands for the tables until every page has been read."""
 
 
+class table_of_verdicts(nodes.General, nodes.Element):
+    """Stands for the table until every page has been read."""
+
+
 class Coverage(SphinxDirective):
     def run(self):
         self.env.note_dependency(str(path(self.env.app)))
         self.env.get_domain("book").data["generated"][self.env.docname] = True
         return [table_of_coverage()]
+
+
+class Verdicts(SphinxDirective):
+    """``{verdicts} part1/``: the claims with a verdict in the pages of this folder."""
+
+    required_arguments = 1
+
+    def run(self):
+        self.env.note_dependency(str(path(self.env.app)))
+        self.env.get_domain("book").data["generated"][self.env.docname] = True
+        return [table_of_verdicts(folder=self.arguments[0])]
 
 
 def path(app):
@@ -52,6 +67,8 @@ class Fill(SphinxPostTransform):
     def run(self, **kwargs):
         for node in list(self.document.findall(table_of_coverage)):
             node.replace_self(self.pages())
+        for node in list(self.document.findall(table_of_verdicts)):
+            node.replace_self(self.verdicts(node["folder"]))
 
     def pages(self):
         env = self.env
@@ -77,9 +94,7 @@ class Fill(SphinxPostTransform):
         for i, kind, text in items:
             where = nodes.inline()
             for n, doc in enumerate(chapters.get(i, [])):
-                link = pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{doc}", refexplicit=False)
-                link["refdoc"], link["refwarn"] = self.env.docname, True
-                where += [*([nodes.Text(", ")] if n else []), link]
+                where += [*([nodes.Text(", ")] if n else []), self.chapter(doc)]
             if not len(where):
                 where += nodes.inline("", "not yet covered", classes=["not-yet"])
             cells = [nodes.strong("", i), nodes.Text(text), nodes.Text(kind), where, self.found(verdicts.get(i, []))]
@@ -89,6 +104,26 @@ class Fill(SphinxPostTransform):
         head = nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in COLUMNS)))
         group = nodes.tgroup("", *(nodes.colspec(colwidth=w) for w in (1, 10, 3, 5, 8)), head, body, cols=len(COLUMNS))
         return nodes.table("", group, classes=["coverage"])
+
+    def verdicts(self, folder):
+        """A row for each verdict, in the order of the chapters."""
+        texts = {i: text for _, items in topics(self.app) for i, _, text in items}
+        body = nodes.tbody()
+        for doc, found in sorted(self.env.get_domain("book").data["claims"].items()):
+            for claim in found if doc.startswith(folder) else ():
+                i, mark = claim["claim"], nodes.inline("", claim["verdict"], classes=["verdict", f"verdict-{claim['verdict']}"])
+                link = make_refnode(self.app.builder, self.env.docname, doc, f"claim-{i}", mark)
+                cells = [nodes.strong("", i), nodes.Text(texts.get(i, "")), link, self.chapter(doc)]
+                body += nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+        names = ["Id", "What the lecture says", "Verdict", "Chapter"]
+        head = nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph("", name)) for name in names)))
+        group = nodes.tgroup("", *(nodes.colspec(colwidth=w) for w in (1, 10, 3, 5)), head, body, cols=len(names))
+        return nodes.table("", group, classes=["verdicts"])
+
+    def chapter(self, doc):
+        link = pending_xref("", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{doc}", refexplicit=False)
+        link["refdoc"], link["refwarn"] = self.env.docname, True
+        return link
 
     def found(self, verdicts):
         cell = nodes.inline()
@@ -128,7 +163,9 @@ def check(app, env):
 def setup(app):
     app.add_config_value("book_coverage", "book/coverage.toml", "env", str)
     app.add_node(table_of_coverage)
+    app.add_node(table_of_verdicts)
     app.add_directive("coverage", Coverage)
+    app.add_directive("verdicts", Verdicts)
     app.add_post_transform(Fill)
     app.connect("doctree-read", collect)
     app.connect("env-check-consistency", check)

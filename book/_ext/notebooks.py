@@ -14,7 +14,7 @@ from myst_nb.core.read import read_myst_markdown_notebook
 
 from . import formulas, mathml
 
-FENCE = re.compile(r"^(`{3,}|:{3,})\{(formula|statement|refuted)\} *(\S+) *\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.M | re.S)
+FENCE = re.compile(r"^(`{3,}|:{3,})\{(formula|statement|refuted|verdicts)\} *(\S+) *\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.M | re.S)
 
 
 def plain(text):
@@ -30,6 +30,8 @@ def plain(text):
             lines = [f"**{parts[0].doc.summary}** `{argument}`"]
             lines += [display(tex) for f in parts for _, tex in f.doc.equations]
             return "\n\n".join([*lines, content])
+        if name == "verdicts":
+            return "*The table of verdicts stands on the page; the build makes it from all chapters.*"
         return ("Refused by the verifier:\n\n" if name == "refuted" else "") + display(content)
 
     return FENCE.sub(replace, text)
