@@ -75,7 +75,8 @@ def like_math(f):
     return lambda x: float(f(x)) if type(x) in (float, int) else f(x)
 
 
-MATH = types.SimpleNamespace(**{n: like_math(getattr(np, n)) for n in ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos")})
+NAMES = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos")
+MATH = types.SimpleNamespace(**{n: like_math(getattr(np, n)) for n in NAMES})
 MATH.inf, MATH.nan, MATH.pi = np.inf, np.nan, np.pi
 
 
