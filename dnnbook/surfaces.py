@@ -116,11 +116,13 @@ def beale_hessian(w):
     .. math::
        :label: beale-hessian
 
-       \mathbf{H}(\mathbf{w}) &= \begin{pmatrix} 2 u_1^2 + 2 u_2^2 + 2 u_3^2 & h \\
-       h & 2 w_1^2 (1 + 4 w_2^2 + 9 w_2^4) + 4 w_1 (r_2 + 3 w_2 r_3) \end{pmatrix} \\
+       \mathbf{H}(\mathbf{w}) &= \begin{pmatrix} 2 u_1^2 + 2 u_2^2 + 2 u_3^2 & 2 s - 2 w_1 q \\
+       2 s - 2 w_1 q & k \end{pmatrix} \\
        &\text{where} \quad u_1 = 1 - w_2, \quad u_2 = 1 - w_2^2, \quad u_3 = 1 - w_2^3, \\
-       &\quad r_1 = 1.5 - w_1 u_1, \quad r_2 = 2.25 - w_1 u_2, \quad r_3 = 2.625 - w_1 u_3, \\
-       &\quad h = 2 (r_1 + 2 w_2 r_2 + 3 w_2^2 r_3) - 2 w_1 (u_1 + 2 w_2 u_2 + 3 w_2^2 u_3)
+       &\quad r_1 = 1.5 - w_1 u_1, \quad r_2 = 2.25 - w_1 u_2, \\
+       &\quad r_3 = 2.625 - w_1 u_3, \quad s = r_1 + 2 w_2 r_2 + 3 w_2^2 r_3, \\
+       &\quad q = u_1 + 2 w_2 u_2 + 3 w_2^2 u_3, \\
+       &\quad k = 2 w_1^2 (1 + 4 w_2^2 + 9 w_2^4) + 4 w_1 (r_2 + 3 w_2 r_3)
 
     Parameters
     ----------
