@@ -1,7 +1,7 @@
 """Self-checks: the book's verifier, run on the reader's own function.
 
 A coding exercise names a function of the package whose print the reader implements in plain NumPy.
-``exercises.check("10.5", my_rmsprop)`` draws arguments as the verifier does, evaluates the printed formula with 50 digits and
+``exercises.check("10.3", my_rmsprop)`` draws arguments as the verifier does, evaluates the printed formula with 50 digits and
 says where the reader's results differ.
 """
 
