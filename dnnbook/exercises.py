@@ -49,9 +49,11 @@ EXERCISES = (
     Exercise("2.6", "ex-build-cross-entropy", "losses.softmax_cross_entropy", stable=True),
     Exercise("2.7", "ex-build-cross-entropy-grad", "losses.softmax_cross_entropy_grad", stable=True),
     Exercise("3.7", "ex-build-dense-vjp", "dense.dense_vjp"),
+    Exercise("8.7", "ex-build-maxout-vjp", "activations.maxout_vjp"),
     Exercise("9.5", "ex-build-nesterov", "optimizers.nesterov_at_w"),
     Exercise("10.3", "ex-adaptive-build", "optimizers.rmsprop"),
     Exercise("10.6", "ex-build-adam", "optimizers.adam"),
+    Exercise("12.6", "ex-build-polak-ribiere", "second_order.polak_ribiere_plus_beta"),
 )
 """Numbers are those of the printed book: chapter, and place among the chapter's exercises. A test holds them against it."""
 
