@@ -40,7 +40,9 @@ def beale(w):
        :label: beale
 
        f(\mathbf{w}) &= r_1^2 + r_2^2 + r_3^2 \\
-       &\text{where} \quad r_1 = 1.5 - w_1 (1 - w_2), \quad r_2 = 2.25 - w_1 (1 - w_2^2), \quad r_3 = 2.625 - w_1 (1 - w_2^3)
+       &\text{where} \quad r_1 = 1.5 - w_1 (1 - w_2), \\
+       &\quad r_2 = 2.25 - w_1 (1 - w_2^2), \\
+       &\quad r_3 = 2.625 - w_1 (1 - w_2^3)
 
     Parameters
     ----------
@@ -78,7 +80,9 @@ def beale_grad(w):
 
        \frac{\partial f}{\partial \mathbf{w}} &= \begin{pmatrix} -2 r_1 (1 - w_2) - 2 r_2 (1 - w_2^2) - 2 r_3 (1 - w_2^3) \\
        2 w_1 (r_1 + 2 w_2 r_2 + 3 w_2^2 r_3) \end{pmatrix} \\
-       &\text{where} \quad r_1 = 1.5 - w_1 (1 - w_2), \quad r_2 = 2.25 - w_1 (1 - w_2^2), \quad r_3 = 2.625 - w_1 (1 - w_2^3)
+       &\text{where} \quad r_1 = 1.5 - w_1 (1 - w_2), \\
+       &\quad r_2 = 2.25 - w_1 (1 - w_2^2), \\
+       &\quad r_3 = 2.625 - w_1 (1 - w_2^3)
 
     Parameters
     ----------
