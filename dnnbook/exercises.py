@@ -54,6 +54,7 @@ EXERCISES = (
     Exercise("10.3", "ex-adaptive-build", "optimizers.rmsprop"),
     Exercise("10.6", "ex-build-adam", "optimizers.adam"),
     Exercise("12.6", "ex-build-polak-ribiere", "second_order.polak_ribiere_plus_beta"),
+    Exercise("13.7", "ex-build-batch-norm-vjp", "batch_norm.batch_norm_vjp"),
 )
 """Numbers are those of the printed book: chapter, and place among the chapter's exercises. A test holds them against it."""
 
