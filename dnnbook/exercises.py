@@ -173,7 +173,7 @@ class Trial:
         return [name for p in self.formula.parameters for name in p.fields or [p.name]]
 
     def passed_by(self):
-        """ "name" if the reader uses our names, else "place"; an error if the function cannot take so many arguments."""
+        """How to pass arguments: by "name" if the reader uses our names, else by "place"; an error if they do not fit."""
         if not callable(self.function):
             raise self.wrong(f"is {show(self.function)}, expected a function of ({', '.join(self.names())}).")
         try:
@@ -207,10 +207,7 @@ class Trial:
             with np.errstate(all="ignore"):
                 result = self.function(**mine) if self.order == "name" else self.function(*mine.values())
         except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"in line {place.lineno} of {place.name}: {place.line}"
-            message = f"stops with {type(error).__name__}: {error}"
-            raise self.wrong(message, given, [where] if place.line else []) from error
+            raise self.wrong(f"stops with {type(error).__name__}: {error}", given, self.place(error)) from error
         for name, x in given.items():
             if isinstance(x, np.ndarray) and not np.array_equal(x, mine[name], equal_nan=True):
                 raise self.wrong(f"changes its argument {name}; return new arrays instead.", given)
@@ -222,6 +219,12 @@ class Trial:
         if len(result) != len(self.formula.slots):
             raise self.wrong(f"returns {len(result)} results, expected {len(self.formula.slots)}: {symbols}.", given)
         return list(result)
+
+    def place(self, error):
+        """The line of the reader's code that an error comes from, if it can be told."""
+        file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file and f.line]
+        return [f"in line {f.lineno} of {f.name}: {f.line}" for f in frames[-1:]]
 
     def expected(self, drawn):
         """The printed formula's values, evaluated with as many digits as it needs."""

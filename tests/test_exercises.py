@@ -187,6 +187,13 @@ def test_message_of_an_error_in_the_readers_code():
     assert re.fullmatch(r"    in line \d+ of my_relu6: return min\(max\(0, z\), 6\)", line)
 
 
+def test_message_of_an_error_below_the_readers_code_names_the_readers_line():
+    def my_relu6(z):
+        return np.linalg.inv(z)
+
+    assert refused("1.2", my_relu6).splitlines()[-1].endswith("of my_relu6: return np.linalg.inv(z)")
+
+
 def test_message_of_parameters_that_do_not_fit():
     assert refused("10.3", lambda w, g, v, eta: w) == (
         "Exercise 10.3 (ex-adaptive-build): <lambda> takes (w, g, v, eta), expected (w, g, v, eta, beta, eps)."
