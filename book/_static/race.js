@@ -118,7 +118,10 @@
     return { stroke: COLORS[color], "stroke-dasharray": DASHES[dash] };
   };
   const text = (x, digits = 3) => String(Number(x.toPrecision(digits)) || 0).replace(/-/g, "−");
-  const lossText = (x) => (!(Math.abs(x) < 1e6) ? (x < 0 ? "−∞" : "∞") : text(x));
+  const lossText = (x) => {
+    if (!Number.isFinite(x)) return x < 0 ? "−∞" : "∞"; // NaN: it has left the numbers upward and downward
+    return Math.abs(x) < 1e6 ? text(x) : x.toExponential(1).replace("+", "").replace("-", "−");
+  };
   const near = (x) => Math.min(Math.max(x, -1e4), 1e4);
 
   const svg = (name, attributes = {}, content = "") => {
