@@ -3,8 +3,19 @@
 (() => {
   // Values, slopes and the order of operations are those of dnnbook.surfaces and dnnbook.optimizers: the paths are the same.
   const SURFACES = {
-    saddle: { f: ([a, b]) => (a - b) * (a + b), slope: ([a, b]) => [2 * a, -2 * b], box: [[-1.5, 1.5], [-1.5, 1.5]], low: -2, high: 2 },
-    quadratic: { f: ([a, b]) => 0.5 * (a * a + 100 * (b * b)), slope: ([a, b]) => [a, 100 * b], box: [[-5, 5], [-1, 1]], least: [0, 0] },
+    saddle: {
+      f: ([a, b]) => (a - b) * (a + b),
+      slope: ([a, b]) => [2 * a, -2 * b],
+      box: [[-1.5, 1.5], [-1.5, 1.5]],
+      low: -2,
+      high: 2,
+    },
+    quadratic: {
+      f: ([a, b]) => 0.5 * (a * a + 100 * (b * b)),
+      slope: ([a, b]) => [a, 100 * b],
+      box: [[-5, 5], [-1, 1]],
+      least: [0, 0],
+    },
     rosenbrock: {
       f: ([a, b]) => 100 * ((b - a * a) * (b - a * a)) + (1 - a) * (1 - a),
       slope: ([a, b]) => [-400 * a * (b - a * a) - 2 * (1 - a), 200 * (b - a * a)],
@@ -142,18 +153,23 @@
     const [columns, rows] = [80, 72];
     const at = (i, j) => [x0 + ((x1 - x0) * i) / columns, y0 + ((y1 - y0) * j) / rows];
     const height = Array.from({ length: rows + 1 }, (_, j) => Array.from({ length: columns + 1 }, (_, i) => f(at(i, j))));
-    const levels = low === undefined ? [-4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7].map((k) => 10 ** (k / 2)) : [-1.6, -1.2, -0.8, -0.4, 0, 0.4, 0.8, 1.2, 1.6];
+    const levels =
+      low === undefined
+        ? Array.from({ length: 12 }, (_, k) => 10 ** ((k - 4) / 2))
+        : Array.from({ length: 9 }, (_, k) => 0.4 * (k - 4));
+    const cell = [[0, 0], [1, 0], [1, 1], [0, 1]];
     let d = "";
     for (const level of levels) {
       for (let j = 0; j < rows; j++) {
         for (let i = 0; i < columns; i++) {
-          const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]].map(([p, q]) => [at(p, q), height[q][p] - level]);
+          const corners = cell.map(([p, q]) => [at(i + p, j + q), height[j + q][i + p] - level]);
           const cuts = [];
           corners.forEach(([p, u], k) => {
             const [q, v] = corners[(k + 1) % 4];
-            if (u < 0 !== v < 0) cuts.push([x(p[0] + ((q[0] - p[0]) * u) / (u - v)), y(p[1] + ((q[1] - p[1]) * u) / (u - v))]);
+            const between = (k) => p[k] + ((q[k] - p[k]) * u) / (u - v);
+            if (u < 0 !== v < 0) cuts.push([x(between(0)).toFixed(1), y(between(1)).toFixed(1)]);
           });
-          for (let k = 0; k + 1 < cuts.length; k += 2) d += `M${cuts[k].map((c) => c.toFixed(1))}L${cuts[k + 1].map((c) => c.toFixed(1))}`;
+          for (let k = 0; k + 1 < cuts.length; k += 2) d += `M${cuts[k]}L${cuts[k + 1]}`;
         }
       }
     }
@@ -166,18 +182,25 @@
     const y = (v) => top + ((ys[1] - v) / (ys[1] - ys[0])) * height;
     const clip = svg("clipPath", { id: `${picture.id}-${left}-${top}` });
     clip.append(svg("rect", { x: left, y: top, width, height }));
-    picture.append(svg("text", { x: left, y: top - 8 }, title), clip, svg("rect", { class: "frame", x: left, y: top, width, height }));
-    for (const [v, label] of xTicks) picture.append(svg("text", { class: "tick", x: x(v), y: top + height + 15, "text-anchor": "middle" }, label));
+    picture.append(svg("text", { x: left, y: top - 8 }, title), clip);
+    picture.append(svg("rect", { class: "frame", x: left, y: top, width, height }));
+    for (const [v, label] of xTicks) {
+      picture.append(svg("text", { class: "tick", x: x(v), y: top + height + 15, "text-anchor": "middle" }, label));
+    }
     for (const [v, label] of yTicks) {
       picture.append(svg("line", { class: "grid", x1: left, x2: left + width, y1: y(v), y2: y(v) }));
       picture.append(svg("text", { class: "tick", x: left - 5, y: y(v) + 4, "text-anchor": "end" }, label));
     }
     const group = svg("g", { "clip-path": `url(#${clip.id})` });
     picture.append(group);
-    return { x, y, group, toX: (p) => xs[0] + ((p - left) / width) * (xs[1] - xs[0]), toY: (p) => ys[1] - ((p - top) / height) * (ys[1] - ys[0]) };
+    const toX = (place) => xs[0] + ((place - left) / width) * (xs[1] - xs[0]);
+    const toY = (place) => ys[1] - ((place - top) / height) * (ys[1] - ys[0]);
+    return { x, y, group, toX, toY };
   }
 
-  const whole = ([low, high]) => Array.from({ length: 12 }, (_, k) => k - 6).filter((v) => v >= low && v <= high && (high - low < 6 || v % 2 === 0));
+  // Whole numbers of an axis; the even ones where there are many.
+  const whole = ([low, high]) =>
+    Array.from({ length: 12 }, (_, k) => k - 6).filter((v) => v >= low && v <= high && (high - low < 6 || v % 2 === 0));
 
   function build(place, number) {
     const setup = JSON.parse(place.dataset.setup || "{}");
@@ -223,13 +246,19 @@
       const eta = free ? null : range(`learning rate of ${label}`, -5, 2, 0.0625, -2);
       const rate = html("output", { textContent: free ? "none" : "" });
       const loss = html("td");
-      body.append(html("tr", {}, html("th", { scope: "row" }, html("label", {}, shown, swatch, label)), html("td", {}, ...(eta ? [eta] : []), rate), loss));
+      const first = html("th", { scope: "row" }, html("label", {}, shown, swatch, label));
+      body.append(html("tr", {}, first, html("td", {}, ...(eta ? [eta] : []), rate), loss));
       rows[name] = { shown, eta, rate, loss };
       shown.addEventListener("change", paint);
       eta?.addEventListener("input", run);
     }
     table.append(html("caption", { textContent: "Loss of every optimizer at the step shown." }), html("thead", {}, head), body);
-    const numbers = { gamma: ["γ", "momentum and Nesterov", 0.99], beta: ["β", "RMSProp", 0.99], beta1: ["β₁", "Adam", 0.99], beta2: ["β₂", "Adam", 0.999] };
+    const numbers = {
+      gamma: ["γ", "momentum and Nesterov", 0.99],
+      beta: ["β", "RMSProp", 0.99],
+      beta1: ["β₁", "Adam", 0.99],
+      beta2: ["β₂", "Adam", 0.999],
+    };
     const sliders = html("div", { className: "race-controls race-numbers" });
     for (const [key, [symbol, whose, max]] of Object.entries(numbers)) {
       const input = range(`${symbol} of ${whose}`, 0, max, key === "beta2" ? 0.001 : 0.01, plain[key]);
@@ -242,7 +271,10 @@
     // All paths anew: after a change of the start, the surface or a number.
     function run() {
       const given = {};
-      for (const [key, { input, value }] of Object.entries(numbers)) value.textContent = text((given[key] = Number(input.value)));
+      for (const [key, { input, value }] of Object.entries(numbers)) {
+        given[key] = Number(input.value);
+        value.textContent = text(given[key]);
+      }
       for (const name of names) {
         const { eta, rate } = rows[name];
         if (eta) {
@@ -255,7 +287,8 @@
       const where = `w₁ = ${text(start[0])}, w₂ = ${text(start[1])}`;
       handle.setAttribute("aria-valuenow", start[0]);
       handle.setAttribute("aria-valuetext", where);
-      picture.setAttribute("aria-label", `Paths of ${names.length} optimizers on the surface ${surface} from ${where}, and their losses; the table below has the numbers`);
+      const what = `Paths of ${names.length} optimizers on the surface ${surface} from ${where}, and their losses`;
+      picture.setAttribute("aria-label", `${what}; the table below has the numbers`);
       paint();
     }
 
@@ -263,7 +296,8 @@
     function paint() {
       if (!map) return;
       const { f, low, high } = SURFACES[surface];
-      const level = (w) => (low === undefined ? Math.log10(Math.max(f(w), FLOOR)) : Math.min(Math.max(f(w), low - 1), high + 1));
+      const level = (w) =>
+        low === undefined ? Math.log10(Math.max(f(w), FLOOR)) : Math.min(Math.max(f(w), low - 1), high + 1);
       map.paths.replaceChildren();
       map.losses.replaceChildren();
       for (const name of names) {
@@ -272,9 +306,12 @@
         rows[name].loss.textContent = lossText(f(end));
         if (!rows[name].shown.checked) continue;
         const finite = points.filter((w) => w.every(Number.isFinite));
-        map.paths.append(svg("polyline", { class: "path", ...look(name), points: line(finite.map(([a, b]) => [map.x(a), map.y(b)])) }));
-        map.paths.append(svg("circle", { class: "runner", r: 4, fill: look(name).stroke, cx: near(map.x(finite.at(-1)[0])), cy: near(map.y(finite.at(-1)[1])) }));
-        map.losses.append(svg("polyline", { class: "path", ...look(name), points: line(finite.map((w, k) => [map.toTime(k), map.toLevel(level(w))])) }));
+        const track = finite.map(([a, b]) => [near(map.x(a)), near(map.y(b))]);
+        const curve = finite.map((w, k) => [map.toTime(k), map.toLevel(level(w))]);
+        const [cx, cy] = track.at(-1);
+        map.paths.append(svg("polyline", { class: "path", ...look(name), points: line(track) }));
+        map.paths.append(svg("circle", { class: "runner", r: 4, fill: look(name).stroke, cx, cy }));
+        map.losses.append(svg("polyline", { class: "path", ...look(name), points: line(curve) }));
       }
       map.losses.append(svg("line", { class: "cursor", x1: map.toTime(t), x2: map.toTime(t), y1: 0, y2: 1000 }));
       handle.setAttribute("transform", `translate(${map.x(start[0])} ${map.y(start[1])})`);
@@ -294,9 +331,22 @@
       picture.setAttribute("height", wide ? 350 : 620);
       picture.replaceChildren();
       const tick = (v) => [v, text(v)];
-      const field = panel(picture, { left: 36, top: 26, width: w, height: h, xs: box[0], ys: box[1], title: "paths, w₂ against w₁", xTicks: whole(box[0]).map(tick), yTicks: whole(box[1]).map(tick) });
+      const field = panel(picture, {
+        left: 36,
+        top: 26,
+        width: w,
+        height: h,
+        xs: box[0],
+        ys: box[1],
+        title: "paths, w₂ against w₁",
+        xTicks: whole(box[0]).map(tick),
+        yTicks: whole(box[1]).map(tick),
+      });
       field.group.append(svg("path", { class: "contour", d: contours(SURFACES[surface], field.x, field.y) }));
-      if (least) field.group.append(svg("path", { class: "least", d: `M${field.x(least[0]) - 6} ${field.y(least[1])}h12m-6 -6v12` }));
+      if (least) {
+        const cross = `M${field.x(least[0]) - 6} ${field.y(least[1])}h12m-6 -6v12`;
+        field.group.append(svg("path", { class: "least", d: cross }));
+      }
       const powers = [-8, -6, -4, -2, 0, 2].map((k) => [k, `1e${k}`.replace("-", "−")]);
       const curves = panel(picture, {
         left: wide ? w + 36 + 52 : 36,
@@ -312,7 +362,8 @@
       const layer = svg("g");
       field.group.append(layer);
       picture.append(handle);
-      map = { x: field.x, y: field.y, toX: field.toX, toY: field.toY, paths: layer, losses: curves.group.appendChild(svg("g")), toTime: curves.x, toLevel: curves.y };
+      const losses = curves.group.appendChild(svg("g"));
+      map = { ...field, paths: layer, losses, toTime: curves.x, toLevel: curves.y };
       paint();
     }
 
@@ -381,7 +432,9 @@
     });
 
     const controls = html("div", { className: "race-controls" });
-    controls.append(html("label", {}, html("span", { textContent: "surface" }), choice), html("span", { className: "race-buttons" }, play, step, again), html("label", { className: "race-time" }, time, count));
+    controls.append(html("label", {}, html("span", { textContent: "surface" }), choice));
+    controls.append(html("span", { className: "race-buttons" }, play, step, again));
+    controls.append(html("label", { className: "race-time" }, time, count));
     place.append(controls, picture, table, sliders);
     document.getElementById(place.dataset.replaces)?.querySelector("svg, img")?.replaceWith(place);
     choice.value = surface in SURFACES ? surface : Object.keys(SURFACES)[0];
