@@ -14,7 +14,9 @@ from myst_nb.core.read import read_myst_markdown_notebook
 
 from . import formulas, mathml
 
-FENCE = re.compile(r"^(`{3,}|:{3,})\{(formula|statement|refuted|verdicts)\} *(\S+) *\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.M | re.S)
+FENCE = re.compile(
+    r"^(`{3,}|:{3,})\{(formula|statement|refuted|verdicts)\} *(\S+) *\n((?::[\w-]+:[^\n]*\n)*)(.*?)^\1 *$", re.M | re.S
+)
 
 
 def plain(text):
