@@ -1202,7 +1202,7 @@ def maxout(z):
     Notes
     -----
     A group is the last axis: reshape the values of `M K` linear units to `(..., M, K)`. Source: :cite:p:`goodfellow2013`,
-    section 2.
+    section 3.
 
     Examples
     --------
@@ -1238,7 +1238,7 @@ def maxout_vjp(g, z):
 
     Notes
     -----
-    Where several units tie, the first of them is the winner. Source: :cite:p:`goodfellow2013`, section 2.
+    Where several units tie, the first of them is the winner. Source: :cite:p:`goodfellow2013`, section 3.
 
     Examples
     --------
