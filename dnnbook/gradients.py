@@ -20,7 +20,7 @@ def euclidean(x, axis=None):
     """Length of a vector, or of each along an axis, in float64; scaled, so that squares neither overflow nor vanish."""
     x = np.asarray(x, np.float64)
     top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
-    unit = np.where(top > 0, top, 1)
+    unit = np.where((top > 0) & (top < np.inf), top, 1)
     with np.errstate(all="ignore"):
         return (unit * np.sqrt(np.sum((x / unit) ** 2, axis=axis, keepdims=True))).squeeze(axis)
 
