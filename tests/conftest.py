@@ -4,7 +4,10 @@ import hashlib
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("mutants")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from dnnbook.formula import FormulaError, Mismatch, checks
 from dnnbook.formula.model import Formula, load
@@ -24,6 +25,50 @@ def caught(formula_of):
     except CAUGHT as e:
         return f"{type(e).__name__}: {e}"
     return None
+
+
+def name(fault):
+    return f"{fault[0]}: {fault[1]} -> {fault[2]}"
+
+
+def suite(prints, code, both=(), not_seen=(), more=()):
+    """The tests of lists of faults: a module takes them with ``globals().update(mutants.suite(PRINTS, CODE))``.
+
+    `more` are faults that the module tests itself: they only count as faults that must differ from all others.
+    """
+
+    @pytest.mark.parametrize("fault", prints, ids=name)
+    def test_fault_in_a_print_is_caught(fault):
+        assert caught(in_print(*fault)), f"{name(fault)} was not seen"
+
+    @pytest.mark.parametrize("fault", code, ids=name)
+    def test_fault_in_code_is_caught(fault):
+        assert caught(in_code(*fault)), f"{name(fault)} was not seen"
+
+    @pytest.mark.parametrize("path", sorted({fault[0] for fault in code}))
+    def test_code_without_a_fault_passes_uncompiled(path):
+        """The control: what catches the faults is the fault, not the running without compiler."""
+        assert caught(in_code(path, "return", "return")) is None
+
+    @pytest.mark.parametrize("fault", both, ids=name)
+    def test_the_parent_tells_where_print_and_code_agree_on_a_fault(fault):
+        assert "is not the derivative of the print of" in caught(in_both(*fault))
+
+    @pytest.mark.parametrize(("planter", "fault", "reason"), not_seen, ids=[name(fault) for _, fault, _ in not_seen])
+    def test_fault_that_cannot_be_seen(planter, fault, reason):
+        assert reason
+        assert caught(planter(*fault)) is None
+
+    def test_there_are_enough_faults():
+        every = [tuple(f) for f in [*prints, *code, *both, *more]]
+        assert len(prints) >= 30
+        assert len(code) >= 30
+        assert len(set(every)) == len(every)
+
+    tests = [test_fault_in_a_print_is_caught, test_fault_in_code_is_caught, test_code_without_a_fault_passes_uncompiled]
+    tests += [test_the_parent_tells_where_print_and_code_agree_on_a_fault] if both else []
+    tests += [test_fault_that_cannot_be_seen] if not_seen else []
+    return {f.__name__: f for f in [*tests, test_there_are_enough_faults]}
 
 
 def replaced(text, old, new, which=0):
@@ -124,3 +169,18 @@ def from_text(name, function, text):
         module = run_source(name, text)
     assert real is sys.modules["dnnbook._jit"]
     return Formula(getattr(module, function), module=module)
+
+
+def in_both(path, old, new, code, new_code):
+    """The formula of `path` with a fault in its print and one in its body."""
+
+    def formula():
+        function = path.rpartition(".")[2]
+        room = load(f"dnnbook.{path}").contract.body.__module__
+        text = source(room)
+        start, end = body_of(text, function)
+        text = text[:start] + replaced(text[start:end], code, new_code) + text[end:]
+        at = text.index(f":label: {function.replace('_', '-')}\n")
+        return from_text(room, function, text[:at] + replaced(text[at:], old, new))
+
+    return formula

@@ -7,7 +7,6 @@ NOT_SEEN, with the reason.
 """
 
 import mutants
-import pytest
 
 # (function, what is printed, what is printed instead[, which occurrence])
 PRINTS = [
@@ -205,34 +204,4 @@ NOT_SEEN = [
     ),
 ]
 
-
-def name(fault):
-    return f"{fault[0]}: {fault[1]} -> {fault[2]}"
-
-
-@pytest.mark.parametrize("fault", PRINTS, ids=name)
-def test_fault_in_a_print_is_caught(fault):
-    assert mutants.caught(mutants.in_print(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("fault", CODE, ids=name)
-def test_fault_in_code_is_caught(fault):
-    assert mutants.caught(mutants.in_code(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("path", sorted({fault[0] for fault in CODE}))
-def test_code_without_a_fault_passes_uncompiled(path):
-    """The control: what catches the faults is the fault, not the running without compiler."""
-    assert mutants.caught(mutants.in_code(path, "return", "return")) is None
-
-
-@pytest.mark.parametrize(("planter", "fault", "reason"), NOT_SEEN, ids=[name(fault) for _, fault, _ in NOT_SEEN])
-def test_fault_that_cannot_be_seen(planter, fault, reason):
-    assert reason
-    assert mutants.caught(planter(*fault)) is None
-
-
-def test_there_are_enough_faults():
-    assert len(PRINTS) >= 30
-    assert len(CODE) >= 30
-    assert len({(f[0], f[1], f[2], *f[3:]) for f in PRINTS + CODE}) == len(PRINTS) + len(CODE)
+globals().update(mutants.suite(PRINTS, CODE, not_seen=NOT_SEEN))

@@ -11,7 +11,6 @@ import mutants
 import numpy as np
 import pytest
 from strategies import flat
-from test_mutations import name
 
 from dnnbook import optimizers
 
@@ -126,19 +125,7 @@ IN_PLACE = [
 ]
 
 
-@pytest.mark.parametrize("fault", PRINTS, ids=name)
-def test_fault_in_a_print_is_caught(fault):
-    assert mutants.caught(mutants.in_print(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("fault", CODE, ids=name)
-def test_fault_in_code_is_caught(fault):
-    assert mutants.caught(mutants.in_code(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("path", sorted({fault[0] for fault in CODE}))
-def test_code_without_a_fault_passes_uncompiled(path):
-    assert mutants.caught(mutants.in_code(path, "return", "return")) is None
+globals().update(mutants.suite(PRINTS, CODE, more=IN_PLACE))
 
 
 def differs(step, old, new, which=0, inside=None):
@@ -168,9 +155,9 @@ def differs(step, old, new, which=0, inside=None):
     return False
 
 
-@pytest.mark.parametrize("fault", IN_PLACE, ids=name)
+@pytest.mark.parametrize("fault", IN_PLACE, ids=mutants.name)
 def test_fault_in_place_is_caught(fault):
-    assert differs(*fault), f"{name(fault)} was not seen"
+    assert differs(*fault), f"{mutants.name(fault)} was not seen"
 
 
 @pytest.mark.parametrize("step", sorted({fault[0] for fault in IN_PLACE}))
@@ -178,9 +165,5 @@ def test_a_step_without_a_fault_keeps_to_the_path(step):
     assert not differs(step, "flat", "flat")
 
 
-def test_there_are_enough_faults():
-    every = [tuple(f) for f in PRINTS + CODE + IN_PLACE]
-    assert len(PRINTS) >= 30
-    assert len(CODE) >= 30
-    assert len(set(every)) == len(every)
+def test_every_step_in_place_has_a_fault():
     assert {f[0] for f in IN_PLACE} == {f"{n}_" for n in optimizers.TWINS}

@@ -1,9 +1,6 @@
 """Faults in batch normalization, dropout, penalties, clipping, diagnostics and schedules, in prints, in code, in both."""
 
 import mutants
-import pytest
-from test_mutations import name
-from test_mutations_second_order import in_both
 
 # (function, what is printed, what is printed instead[, which occurrence])
 PRINTS = [
@@ -147,35 +144,4 @@ NOT_SEEN = [
     ),
 ]
 
-
-@pytest.mark.parametrize("fault", PRINTS, ids=name)
-def test_fault_in_a_print_is_caught(fault):
-    assert mutants.caught(mutants.in_print(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("fault", CODE, ids=name)
-def test_fault_in_code_is_caught(fault):
-    assert mutants.caught(mutants.in_code(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("path", sorted({fault[0] for fault in CODE}))
-def test_code_without_a_fault_passes_uncompiled(path):
-    assert mutants.caught(mutants.in_code(path, "return", "return")) is None
-
-
-@pytest.mark.parametrize("fault", BOTH, ids=name)
-def test_the_parent_tells_where_print_and_code_agree_on_a_fault(fault):
-    assert "is not the derivative of the print of" in mutants.caught(in_both(*fault))
-
-
-@pytest.mark.parametrize(("planter", "fault", "reason"), NOT_SEEN, ids=[name(fault) for _, fault, _ in NOT_SEEN])
-def test_fault_that_cannot_be_seen(planter, fault, reason):
-    assert reason
-    assert mutants.caught(planter(*fault)) is None
-
-
-def test_there_are_enough_faults():
-    every = [tuple(f) for f in PRINTS + CODE + BOTH]
-    assert len(PRINTS) >= 30
-    assert len(CODE) >= 30
-    assert len(set(every)) == len(every)
+globals().update(mutants.suite(PRINTS, CODE, BOTH, NOT_SEEN))

@@ -1,10 +1,6 @@
 """Faults in second-order formulas and surfaces, planted one at a time in prints and in code, and in both at once."""
 
 import mutants
-import pytest
-from test_mutations import name
-
-from dnnbook.formula.model import load
 
 # (function, what is printed, what is printed instead[, which occurrence])
 PRINTS = [
@@ -141,48 +137,4 @@ NOT_SEEN = [
     ),
 ]
 
-
-@pytest.mark.parametrize("fault", PRINTS, ids=name)
-def test_fault_in_a_print_is_caught(fault):
-    assert mutants.caught(mutants.in_print(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("fault", CODE, ids=name)
-def test_fault_in_code_is_caught(fault):
-    assert mutants.caught(mutants.in_code(*fault)), f"{name(fault)} was not seen"
-
-
-@pytest.mark.parametrize("path", sorted({fault[0] for fault in CODE}))
-def test_code_without_a_fault_passes_uncompiled(path):
-    assert mutants.caught(mutants.in_code(path, "return", "return")) is None
-
-
-def in_both(path, old, new, code, new_code):
-    def formula():
-        function = path.rpartition(".")[2]
-        room = load(f"dnnbook.{path}").contract.body.__module__
-        text = mutants.source(room)
-        start, end = mutants.body_of(text, function)
-        text = text[:start] + mutants.replaced(text[start:end], code, new_code) + text[end:]
-        at = text.index(f":label: {function.replace('_', '-')}\n")
-        return mutants.from_text(room, function, text[:at] + mutants.replaced(text[at:], old, new))
-
-    return formula
-
-
-@pytest.mark.parametrize("fault", BOTH, ids=name)
-def test_the_parent_tells_where_print_and_code_agree_on_a_fault(fault):
-    assert "is not the derivative of the print of" in mutants.caught(in_both(*fault))
-
-
-@pytest.mark.parametrize(("planter", "fault", "reason"), NOT_SEEN, ids=[name(fault) for _, fault, _ in NOT_SEEN])
-def test_fault_that_cannot_be_seen(planter, fault, reason):
-    assert reason
-    assert mutants.caught(planter(*fault)) is None
-
-
-def test_there_are_enough_faults():
-    every = [tuple(f) for f in PRINTS + CODE + BOTH]
-    assert len(PRINTS) >= 30
-    assert len(CODE) >= 30
-    assert len(set(every)) == len(every)
+globals().update(mutants.suite(PRINTS, CODE, BOTH, NOT_SEEN))
