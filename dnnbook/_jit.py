@@ -9,9 +9,8 @@ import functools
 
 import numba
 import numpy as np
-from numba.np.ufunc.dufunc import DUFunc  # what numba.vectorize makes
 
-from dnnbook._check import Contract
+from dnnbook._check import FLOATS, Contract
 
 kernel = numba.njit(cache=True, error_model="numpy")
 """Compile an internal loop over arrays. The operations stay in the order written: stable forms depend on it."""
@@ -24,21 +23,65 @@ scalar = numba.njit(cache=True, error_model="numpy", inline="always")
 """Compile an internal helper of one number, to be used inside other formulas."""
 
 
-class Ufunc(DUFunc):
-    """A compiled formula for one number whose result has the type of its arguments, whoever calls it first.
+# To be compiled into the loop around it, whatever its length: a call inside would keep the loop from using vector registers.
+# FMA where the machine has it, but no reordering.
+number = numba.njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+"""Compile a formula for one number."""
 
-    Numba would take the type from the body, where a literal makes float64 of float32, and would never add another loop.
+
+class Loops:
+    """A formula for one number, compiled as loops over arrays: what `kernel` is for an elementwise function.
+
+    Arguments are arrays and numbers of one dtype, float32 or float64; nothing is checked. Its results have that dtype.
     """
 
-    def _compile_for_argtys(self, argtys, return_type=None):
-        if return_type is None and all(isinstance(t, numba.types.Float) for t in argtys):
-            return_type = max(argtys, key=lambda t: t.bitwidth)
-        return super()._compile_for_argtys(argtys, return_type)
+    def __init__(self, body):
+        self.body, self.number, self.compiled = body, number(body), {}
 
-    def ready(self, dtype):
-        """Compile for arguments of one dtype, unless that has happened."""
-        if f"{dtype.char * self.nin}->{dtype.char}" not in self.types:
-            self.add((numba.from_dtype(dtype),) * self.nin)
+    def __call__(self, *values, out=None):
+        arrays = [v for v in values if type(v) is np.ndarray and v.ndim]
+        if not arrays:
+            y = self(*(np.full(1, v, v.dtype) for v in values))[0]
+            return y if out is None else np.copyto(out, y) or out
+        shape = arrays[0].shape
+        if any(a.shape != shape or not a.flags.c_contiguous for a in arrays):
+            return self.anyhow(values, out)
+        if out is None:
+            out = np.empty(shape, arrays[0].dtype)
+        elif not out.flags.c_contiguous:
+            out[...] = self(*values)
+            return out
+        if len(shape) != 1 or len(arrays) < len(values):
+            values = [v if type(v) is not np.ndarray else v.reshape(-1) if v.ndim else v[()] for v in values]
+        self.loop(values)(*values, out if len(shape) == 1 else out.reshape(-1))
+        return out
+
+    def anyhow(self, values, out):
+        """Arrays that are not alike: broadcast, or not contiguous."""
+        arrays = [v if type(v) is np.ndarray else np.asarray(v) for v in values]
+        if out is None and all(a.flags.f_contiguous and a.shape == arrays[0].shape for a in arrays):
+            return self(*(a.T for a in arrays)).T
+        whole = np.broadcast_arrays(*arrays)
+        y = self(*(np.ascontiguousarray(a) for a in whole))
+        return y if out is None else np.copyto(out, y) or out
+
+    def loop(self, values):
+        """The loop for arrays at some places and numbers at others."""
+        key = tuple([type(v) is np.ndarray and v.ndim > 0 for v in values])
+        if key not in self.compiled:
+            self.compiled[key] = self.compile(key)
+        return self.compiled[key]
+
+    def compile(self, key):
+        code = self.body.__code__
+        names = code.co_varnames[: len(key)]
+        terms = [f"{n}[i]" if array else n for n, array in zip(names, key, strict=True)]
+        name = f"{self.body.__name__}_{'_'.join('number' if not array else 'array' for array in key)}"
+        text = f"def {name}({', '.join(names)}, out):\n    for i in range(out.size):\n        out[i] = f({', '.join(terms)})\n"
+        space = {"f": self.number, "__name__": self.body.__module__}
+        # Numba's cache wants a file and a line, and takes a change of that file for a change of the code.
+        exec(compile("\n" * (code.co_firstlineno - 1) + text, code.co_filename, "exec"), space)
+        return numba.njit(cache=True, error_model="numpy", nogil=True)(space[name])
 
 
 def elementwise(body):
@@ -46,27 +89,22 @@ def elementwise(body):
 
     The function takes arrays of any shape that broadcast, and ``out=``; float32 stays float32, integers count as float64.
     """
-    ufunc = Ufunc(body, cache=True)
-    quiet = np.errstate(all="ignore")(ufunc)  # NaN and infinities go through silently
+    loops = Loops(body)
     contract = Contract(body, elementwise=True)
-    compiled_types = set()
     alone = body.__code__.co_argcount == 1
 
     @functools.wraps(body)
     def function(*args, out=None, **kwargs):
         if alone and len(args) == 1 and out is None and not kwargs:
             z = args[0]
-            if type(z) is np.ndarray and z.dtype in compiled_types:
-                return quiet(z)  # nothing to convert and nothing to check: the common case, kept short
+            if type(z) is np.ndarray and z.dtype in FLOATS:
+                return loops(z)  # nothing to convert and nothing to check: the common case, kept short
         values, dtype = contract.elementwise(args, kwargs)
-        if dtype not in compiled_types:
-            ufunc.ready(dtype)
-            compiled_types.add(dtype)
         if out is not None:
             contract.output(out, values, dtype)
-        return quiet(*values, out, dtype=dtype)  # the dtype, lest float32 run in a float64 loop compiled earlier
+        return loops(*values, out=out)
 
-    function.kernel = ufunc
+    function.kernel = loops
     function.contract = contract
     return function
 
