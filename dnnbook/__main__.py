@@ -1,4 +1,4 @@
-"""``python -m dnnbook verify``: hold every printed formula against the code."""
+"""``python -m dnnbook verify``: hold every printed formula against the code; ``bench``: how fast the code is."""
 
 import argparse
 import sys
@@ -13,8 +13,18 @@ def main(argv=None):
     verify.add_argument(
         "--all-float32", action="store_true", help="instead, try activations with every float32 number and keep the result"
     )
+    bench = commands.add_parser("bench", help="time the functions next to peers and to the limits of the machine")
+    bench.add_argument("names", nargs="*", metavar="CASE", help="part of a case's name or size; all by default")
+    bench.add_argument("--peers", default="", metavar="torch,jax", help="frameworks to compare with; none by default")
+    bench.add_argument("--json", metavar="FILE", help="write what was measured to this file")
+    bench.add_argument("--seconds", type=float, default=1.0, help="time for each case")
     options = parser.parse_args(argv)
     try:
+        if options.command == "bench":
+            from dnnbook.bench import bench as run
+
+            run(options.names, [p for p in options.peers.split(",") if p], options.json, options.seconds)
+            return 0
         from dnnbook.formula import every32, ledger
 
         if options.all_float32:

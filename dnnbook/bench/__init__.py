@@ -1,0 +1,10 @@
+"""``python -m dnnbook bench``: how fast the functions are, next to the frameworks and to the limits of the machine.
+
+Each case is run in turn with its peers (A B A B ...), on the same data, with the same initial weights, in float32. What the
+first call costs, compilation among it, is told apart. A ratio is taken within each round, so that a machine that slows down
+slows both; the spread of a ratio is that of its middle half over the rounds.
+"""
+
+from dnnbook.bench.run import bench
+
+__all__ = ["bench"]
