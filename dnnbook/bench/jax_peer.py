@@ -113,8 +113,9 @@ def network(net, params, x, labels):
         weights, m, v, t, key = carry
         key, now = jax.random.split(key)
         E, grads = slope(weights, x[rows], y[rows], now)
-        moved = jax.tree.map(lambda *a: adam(*a, t), weights, grads, m, v)
-        weights, m, v = (jax.tree.map(lambda a, i=i: a[i], moved, is_leaf=lambda a: len(a) == 3) for i in range(3))
+        leaves = (jax.tree.leaves(tree) for tree in (weights, grads, m, v))
+        moved = zip(*[adam(*a, t) for a in zip(*leaves, strict=True)], strict=True)
+        weights, m, v = (jax.tree.unflatten(jax.tree.structure(weights), new) for new in moved)
         return (weights, m, v, t + 1, key), E
 
     def whole(weights, order):
