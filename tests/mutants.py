@@ -171,14 +171,14 @@ def from_text(name, function, text):
     return Formula(getattr(module, function), module=module)
 
 
-def in_both(path, old, new, code, new_code):
-    """The formula of `path` with a fault in its print and one in its body."""
+def in_both(path, old, new, code, new_code, inside=None):
+    """The formula of `path` with a fault in its print and one in its body, or in the helper `inside`."""
 
     def formula():
         function = path.rpartition(".")[2]
         room = load(f"dnnbook.{path}").contract.body.__module__
         text = source(room)
-        start, end = body_of(text, function)
+        start, end = body_of(text, inside or function)
         text = text[:start] + replaced(text[start:end], code, new_code) + text[end:]
         at = text.index(f":label: {function.replace('_', '-')}\n")
         return from_text(room, function, text[:at] + replaced(text[at:], old, new))
