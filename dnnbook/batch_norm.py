@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnnbook._jit import compiled, sums
+from dnnbook._jit import compiled, kernel, sums
 
 __all__ = ["batch_norm", "batch_norm_inference", "batch_norm_inference_vjp", "batch_norm_vjp", "running_statistics"]
 
@@ -25,6 +25,45 @@ def _squares(x, mu):
             d = x[n, j] - mu[j]
             total[j] += d * d
     return total
+
+
+@kernel
+def _normalize(x, gamma, beta, eps, mu, squares, y):
+    """Normalize with a known mean and sum of squared distances; y is the result."""
+    scale = gamma / np.sqrt(squares / x.shape[0] + eps)
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[n, j] = (x[n, j] - mu[j]) * scale[j] + beta[j]
+
+
+@kernel
+def _normalize_vjp(g, x, gamma, eps, mu, squares, dx, dgamma, dbeta):
+    """The way back; dx, dgamma and dbeta are the results."""
+    N, D = x.shape
+    g_mean, along = _mean(g), np.zeros(D)
+    for n in range(N):
+        for j in range(D):
+            along[j] += (g[n, j] - g_mean[j]) * (x[n, j] - mu[j])
+    slope = np.where(squares > 0, along / squares, 0.0)  # of the error along x
+    rest, rest_along = np.zeros(D), np.zeros(D)
+    for n in range(N):
+        for j in range(D):
+            d = x[n, j] - mu[j]
+            across = (g[n, j] - g_mean[j]) - slope[j] * d
+            rest[j] += across
+            rest_along[j] += across * d
+    rest /= N
+    rest_slope = np.where(squares > 0, rest_along / squares, 0.0)
+    inverse = 1 / np.sqrt(squares / N + eps)
+    kept_back = eps * inverse * inverse  # what eps lets through of the error along x
+    for n in range(N):
+        for j in range(D):
+            d = x[n, j] - mu[j]
+            across = (g[n, j] - g_mean[j]) - slope[j] * d
+            kept = (across - rest[j]) - rest_slope[j] * d  # a second time: now orthogonal to the last digit
+            dx[n, j] = gamma[j] * inverse[j] * (kept + slope[j] * d * kept_back[j])
+    for j in range(D):
+        dgamma[j], dbeta[j] = along[j] * inverse[j], g_mean[j] * N
 
 
 @compiled
@@ -67,12 +106,8 @@ def batch_norm(x, gamma, beta, eps=1e-5):
            [10.   ],
            [11.225]])
     """
-    mu = _mean(x)
-    scale = gamma / np.sqrt(_squares(x, mu) / x.shape[0] + eps)
-    y = np.empty_like(x)
-    for n in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            y[n, j] = (x[n, j] - mu[j]) * scale[j] + beta[j]
+    mu, y = _mean(x), np.empty_like(x)
+    _normalize(x, gamma, beta, eps, mu, _squares(x, mu), y)
     return y
 
 
@@ -128,30 +163,10 @@ def batch_norm_vjp(g, x, gamma, eps=1e-5):
     >>> dgamma.round(3), dbeta
     (array([-1.225]), array([1.]))
     """
-    N, D = x.shape
-    mu, g_mean = _mean(x), _mean(g)
-    squares, along = _squares(x, mu), np.zeros(D)
-    for n in range(N):
-        for j in range(D):
-            along[j] += (g[n, j] - g_mean[j]) * (x[n, j] - mu[j])
-    slope = np.where(squares > 0, along / squares, 0.0)  # of the error along x
-    across, rest, rest_along = np.empty((N, D)), np.zeros(D), np.zeros(D)
-    for n in range(N):
-        for j in range(D):
-            d = x[n, j] - mu[j]
-            across[n, j] = (g[n, j] - g_mean[j]) - slope[j] * d
-            rest[j] += across[n, j]
-            rest_along[j] += across[n, j] * d
-    rest /= N
-    rest_slope = np.where(squares > 0, rest_along / squares, 0.0)
-    inverse = 1 / np.sqrt(squares / N + eps)
-    dx = np.empty_like(x)
-    for n in range(N):
-        for j in range(D):
-            d = x[n, j] - mu[j]
-            kept = (across[n, j] - rest[j]) - rest_slope[j] * d  # a second time: now orthogonal to the last digit
-            dx[n, j] = gamma[j] * inverse[j] * (kept + slope[j] * d * (eps * inverse[j] * inverse[j]))
-    return dx, (along * inverse).astype(x.dtype), (g_mean * N).astype(x.dtype)
+    mu, dx = _mean(x), np.empty_like(x)
+    dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
+    _normalize_vjp(g, x, gamma, eps, mu, _squares(x, mu), dx, dgamma, dbeta)
+    return dx, dgamma, dbeta
 
 
 @compiled

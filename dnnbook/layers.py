@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dnnbook import activations, batch_norm, dense, dropout, initializers
+from dnnbook import _passes, activations, batch_norm, dense, dropout, initializers
 from dnnbook._check import as_scalar
 
 __all__ = ["Layer", "activation_layer", "batch_norm_layer", "dense_layer", "dropout_layer", "maxout_layer", "prelu_layer"]
@@ -55,6 +55,12 @@ class Layer(NamedTuple):
         from `rng`, and changes in place the arrays of `params` that are not trained.
     untrained : int
         How many arrays at the end of `params` are not trained, such as running means: `grads` has none for them.
+    prepare : function, optional
+        ``prepare(params, grads, x, dx, rng, following) -> Pass``: the passes of a training step through fixed arrays, for a
+        loop that allocates nothing (:mod:`dnnbook._passes`). `following` is the next layer, or None. A loop goes without it,
+        slower.
+    pointwise : Pointwise, optional
+        Of an elementwise activation: its functions, for a layer that computes it along.
     """
 
     name: str
@@ -65,6 +71,8 @@ class Layer(NamedTuple):
     r_backward: Callable | None = None
     forward_: Callable | None = None
     untrained: int = 0
+    prepare: Callable | None = None
+    pointwise: _passes.Pointwise | None = None
 
 
 def dense_layer(n_in, n_out, initializer="he_normal"):
@@ -122,7 +130,7 @@ def dense_layer(n_in, n_out, initializer="he_normal"):
         rdx, *rgrads = _dense_vjp_jvp(rg, rx, rparams[0], g, x, params[0])
         return rdx, tuple(rgrads)
 
-    return Layer(name, init, forward, backward, r_forward, r_backward)
+    return Layer(name, init, forward, backward, r_forward, r_backward, prepare=_passes.dense)
 
 
 def activation_layer(name, **parameters):
@@ -197,7 +205,10 @@ def activation_layer(name, **parameters):
         return rdz, ()
 
     has_second = derivative is not None and (second is not None or name in STRAIGHT)
-    return Layer(label, init, forward, backward, *((r_forward, r_backward) if has_second else ()))
+    both = (r_forward, r_backward) if has_second else (None, None)
+    pointwise = _passes.Pointwise(function, derivative, tuple(numbers)) if derivative is not None else None
+    prepare = functools.partial(_passes.pointwise, pointwise) if pointwise else None
+    return Layer(label, init, forward, backward, *both, prepare=prepare, pointwise=pointwise)
 
 
 def prelu_layer(width, alpha=0.25):
@@ -327,7 +338,8 @@ def dropout_layer(keep):
     def backward(params, mask, g, input_gradient=True):
         return (g if mask is None else dropout.dropout_vjp(g, mask, keep)), ()
 
-    return Layer(f"dropout({keep})", init, forward, backward, forward_=forward_)
+    prepare = functools.partial(_passes.dropout, keep)
+    return Layer(f"dropout({keep})", init, forward, backward, forward_=forward_, prepare=prepare)
 
 
 def batch_norm_layer(width, eps=1e-5, momentum=0.1):
@@ -389,7 +401,8 @@ def batch_norm_layer(width, eps=1e-5, momentum=0.1):
         back = _normalize_vjp(g, x, gamma, eps_of_x) if training else _predict_vjp(g, x, gamma, mean, var, eps_of_x)
         return back[0], back[1:]
 
-    return Layer(name, init, forward, backward, forward_=forward_, untrained=2)
+    prepare = functools.partial(_passes.batch_norm, eps, momentum)
+    return Layer(name, init, forward, backward, forward_=forward_, untrained=2, prepare=prepare)
 
 
 def _hold_sizes(where, **sizes):

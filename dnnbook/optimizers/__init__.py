@@ -134,6 +134,8 @@ class Optimizer(NamedTuple):
         Does the step depend on the loss at `w`?
     numbers : dict
         Those that :func:`optimizer` was given: ``optimizer(name, **numbers)`` makes the same again.
+    elementwise : bool
+        Does every parameter move by itself, whatever array it stands in? Then a loop may step all arrays as one.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Optimizer(NamedTuple):
     update_: Callable
     wants_loss: bool = False
     numbers: dict = MappingProxyType({})
+    elementwise: bool = False
 
 
 TWINS = {
@@ -200,9 +203,9 @@ def optimizer(name, **numbers):
         numbers[key] = as_scalar(f"optimizer: {name}", known[key], x)
     update_ = step.with_numbers([numbers.get(key, pure.contract.defaults[key]) for key in of_step])
     if init is None:
-        return Optimizer(name, lambda w: None, lambda w, g, state=None: update_(w, g), False, numbers)
+        return Optimizer(name, lambda w: None, lambda w, g, state=None: update_(w, g), False, numbers, True)
     first = {key: numbers[key] for key in of_init if key in numbers}
-    return Optimizer(name, lambda w: init(w, **first), update_, "E" in pure.contract.names, numbers)
+    return Optimizer(name, lambda w: init(w, **first), update_, "E" in pure.contract.names, numbers, True)
 
 
 def floats(contract):

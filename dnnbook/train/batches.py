@@ -31,19 +31,18 @@ def minibatches(rng, batch_size, *arrays):
     >>> [len(batch) for batch, _ in minibatches(np.random.default_rng(0), 2, x, x)]
     [2, 2, 1]
     """
-    n = len(arrays[0])
+    for rows in shuffled(rng, len(arrays[0]), batch_size):
+        yield arrays if rows is None else tuple(a.take(rows, axis=0) for a in arrays)
+
+
+def shuffled(rng, n, batch_size):
+    """The rows of each batch of one epoch; None for all rows in their order."""
     if batch_size >= n:
-        yield arrays
+        yield None
         return
     order = rng.permutation(n)
     for start in range(0, n, batch_size):
-        rows = order[start : start + batch_size]
-        yield tuple(a.take(rows, axis=0) for a in arrays)
-
-
-def endless(rng, batch_size, *arrays):
-    while True:
-        yield from minibatches(rng, batch_size, *arrays)
+        yield order[start : start + batch_size]
 
 
 def data(where, layers, params, x, y, loss):

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from dnnbook import network, optimizers
 from dnnbook.train import checkpoints, steps
-from dnnbook.train.batches import augmented, copy, count, data, flat, generator, minibatches
+from dnnbook.train.batches import augmented, copy, count, data, flat, generator, shuffled
 from dnnbook.train.history import Fitted, History
 from dnnbook.train.measures import accuracy
+from dnnbook.train.workspace import Workspaces, together
 
 ADVICE = "try a smaller eta, or look for NaN and huge numbers in x and y"
 
@@ -141,18 +142,22 @@ def fit(
             raise ValueError(f"{where}: patience is {patience}, expected validation data with it")
     path = checkpoints.place(where, checkpoint, resume)
 
-    start = params = copy(params)
     x, t = data(where, layers, params, x, y, loss)
     held_out = None if validation is None else _held_out(where, layers, params, *validation, loss)
     run = _Run(layers, loss, optimizer, rules, schedule, augment, batch_size, rng)
-    states = [optimizer.init(w) for w in flat(network.trained(layers, params))]
+    vector, params = together(layers, params)
+    weights = steps.moved(optimizer, vector, network.trained(layers, params))
+    states = [optimizer.init(w) for w in weights]
     best, history = None, History()
     if path:
-        settings = run.settings(start, [x, t, *(held_out or ())])
+        settings = run.settings(params, [x, t, *(held_out or ())])
         if resume and path.exists():
-            params, best, states, history = checkpoints.load(
+            saved, best, states, history = checkpoints.load(
                 where, path, settings=settings, params=params, states=states, rng=rng
             )
+            for a, b in zip(flat(params), flat(saved), strict=True):
+                a[...] = b
+    spaces = Workspaces(layers, params, x, t, loss, rng)
 
     done = _Done(copy(params), best, history.best_epoch or 0, history.lengths())
     try:
@@ -162,7 +167,7 @@ def fit(
                 if patience and epoch - 1 - done.best_epoch >= patience:
                     history.stopped = "patience"
                     break
-                states = run.epoch(params, states, x, t, history)
+                states = run.epoch(spaces, params, weights, states, history)
                 if held_out:
                     _measure(layers, params, *held_out, loss, history)
                 done = done.next(copy(params), history)
@@ -210,34 +215,34 @@ class _Run(NamedTuple):
     batch_size: int
     rng: np.random.Generator
 
-    def epoch(self, params, states, x, t, history):
-        """Train for one epoch: changes `params` in place, and returns the new states."""
-        layers, loss, optimizer, rules, schedule, augment, batch_size, rng = self
-        weights = flat(network.trained(layers, params))
-        adjusts = any((rules.l1, rules.l2, rules.clip_value, rules.clip_norm))
-        begin, total = time.perf_counter(), 0.0
-        for step, (xb, tb) in enumerate(minibatches(rng, batch_size, x, t), 1):
+    def epoch(self, spaces, params, weights, states, history):
+        """Train for one epoch: changes `params` in place, of which `weights` are what the optimizer moves; the new states."""
+        layers, _, optimizer, rules, schedule, augment, batch_size, rng = self
+        arrays, grads = flat(network.trained(layers, params)), flat(spaces.grads)
+        slopes = steps.moved(optimizer, spaces.vector, spaces.grads)
+        begin, total, n = time.perf_counter(), 0.0, len(spaces.x)
+        for step, rows in enumerate(shuffled(rng, n, batch_size), 1):
+            batch = spaces.load(rows)
             if augment:
-                xb = augmented(augment, rng, xb)
-            E, grads = network.loss_and_gradients_(layers, params, xb, tb, loss, rng=rng)
+                batch.x[...] = augmented(augment, rng, batch.x)
+            E = penalized = batch()
             _hold_finite("loss", E, history, step)
-            grads, penalized = flat(grads), E
-            if adjusts:
-                grads, penalized, norm = steps.adjusted(rules, weights, grads, E)
+            if rules.adjust:
+                penalized, norm = steps.adjust(rules, arrays, grads, spaces.vector, E)
                 if norm is not None:
                     _hold_finite("length of the gradient", norm, history, step)
                     history.gradient_norm.append(norm)
             if schedule:
                 optimizer = steps.with_rate(optimizer, schedule(len(history.step_loss)))
             if rules.decay:
-                steps.decay(rules, optimizer, weights)
-            states = steps.update(optimizer, weights, grads, states, penalized)
+                steps.decay(rules, optimizer, arrays)
+            states = steps.update(optimizer, weights, slopes, states, penalized)
             if rules.max_norm:
-                steps.limit(rules, weights)
+                steps.limit(rules, arrays)
             history.step_loss.append(E)
-            total += E * len(xb)
+            total += E * len(batch.x)
         history.seconds.append(time.perf_counter() - begin)
-        history.loss.append(total / len(x))
+        history.loss.append(total / n)
         return states
 
     def settings(self, params, arrays):

@@ -1,12 +1,14 @@
 """Trying learning rates."""
 
+import itertools
 import math
 
 import numpy as np
 
-from dnnbook import network, optimizers
-from dnnbook.train.batches import copy, count, data, endless, flat, generator
+from dnnbook import optimizers
+from dnnbook.train.batches import count, data, generator, shuffled
 from dnnbook.train.steps import update
+from dnnbook.train.workspace import Workspaces, together
 
 
 def learning_rate_range_test(
@@ -70,16 +72,16 @@ def learning_rate_range_test(
     rng = generator(where, rng)
     if not 0 < eta_min < eta_max < math.inf:
         raise ValueError(f"{where}: eta_min is {eta_min} and eta_max {eta_max}, expected 0 < eta_min < eta_max")
-    params = copy(params)
     x, t = data(where, layers, params, x, y, loss)
-    weights = flat(network.trained(layers, params))
+    vector, params = together(layers, params)
+    spaces = Workspaces(layers, params, x, t, loss, rng)
     etas, values = np.geomspace(eta_min, eta_max, steps), []
-    states = [optimizers.optimizer(optimizer).init(w) for w in weights]
-    batches = endless(rng, batch_size, x, t)
-    for eta, (xb, tb) in zip(etas, batches, strict=False):
-        E, grads = network.loss_and_gradients_(layers, params, xb, tb, loss, rng=rng)
+    states = [optimizers.optimizer(optimizer).init(vector)]
+    batches = itertools.chain.from_iterable(shuffled(rng, len(x), batch_size) for _ in itertools.count())
+    for eta, rows in zip(etas, batches, strict=False):
+        E = spaces.load(rows)()
         if not math.isfinite(E):
             break
         values.append(E)
-        states = update(optimizers.optimizer(optimizer, eta=float(eta)), weights, flat(grads), states, E)
+        states = update(optimizers.optimizer(optimizer, eta=float(eta)), [vector], [spaces.vector], states, E)
     return etas[: len(values)], np.array(values)
