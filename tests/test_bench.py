@@ -259,7 +259,7 @@ def test_peers_do_the_same_work(name):
     """From the same weights, in the same order: what comes out is the same."""
     pytest.importorskip(name)
     peer, compared = run.peer(name), 0
-    for entry in tiny():
+    for entry in cases.listing((2000,), NETS, examples=20):
         case = entry.make([peer])
         if peer.NAME not in case.runs:
             continue

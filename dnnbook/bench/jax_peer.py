@@ -31,7 +31,6 @@ OPTIMIZERS = {
     "adadelta": lambda: optax.adadelta(1.0, rho=0.95, eps=1e-6),
     "adam": lambda: optax.adam(0.001),
     "adamw": lambda: optax.adamw(0.001, weight_decay=0.01),
-    "irprop_minus": lambda: optax.rprop(0.1),
 }
 
 
