@@ -160,7 +160,7 @@ def few():
 def test_what_is_chosen_is_run_and_written_whole(tmp_path, capsys):
     file = tmp_path / "bench.json"
     result = bench.bench(["relu", "forward"], file=file, seconds=0.0, listing=few, limits=LIMITS)
-    assert json.loads(file.read_text()) == result
+    assert bench.recorded(file) == result
     assert list(tmp_path.iterdir()) == [file]
     assert {r["name"] for r in result["cases"]} == {"relu", "relu6", "forward"}
     assert result["command"] == "python -m dnnbook bench relu forward --seconds 0"

@@ -13,6 +13,7 @@ def head(result):
         print(text)
     one = f" ({m['gbs_one_thread']:.1f} GB/s on one thread)"
     print(f"limits: matrix product {m['gflops']:.0f} GFLOP/s, copy {m['gbs']:.1f} GB/s{one}")
+    print("arrays of 1e6 numbers and fewer stay in caches, which are faster than that copy: there, look at the ratio to a copy")
     print("\nratios: our time over theirs, median and middle half of the rounds; below 1 we are faster")
     print(f"{'what':28}{'size':48}{'time':>9}{'rate':>13}{'of limit':>9}{'first call':>12}  ratios", flush=True)
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 from dnnbook import __version__
@@ -11,6 +12,7 @@ from dnnbook.bench import cases, machine, report, start
 from dnnbook.bench.timing import Times, in_turns, ratio, seconds_per_call
 
 PEERS = {"torch": "torch_peer", "torch.compile": "torch_compile_peer", "jax": "jax_peer"}
+RECORD = Path(__file__).with_name("record.json")
 STARTS = {"empty cache": 20.0, "warm cache": 1.5}  # from a fresh process to the first result: seconds that it may take
 
 
@@ -74,6 +76,27 @@ def bench(names=(), peers=(), file=None, seconds=1.0, listing=cases.listing, lim
     return result
 
 
+def recorded(file=RECORD):
+    """What a run wrote to a file: by default the run with peers that the book shows, kept with the package.
+
+    Parameters
+    ----------
+    file : path
+        A file of ``python -m dnnbook bench --json``.
+
+    Returns
+    -------
+    dict
+        As of :func:`bench`.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    """
+    return json.loads(Path(file).read_text("utf-8"))
+
+
 def peer(name):
     """The module of a peer; an error that says what to install."""
     try:
@@ -110,8 +133,9 @@ def first_results(kinds, peers):
         counts = {"empty cache": start.compiled(start.SCRIPTS["dnnbook"], ours.warm)}
         counts["warm cache"] = start.compiled(start.SCRIPTS["dnnbook"], ours.warm)
         for kind in kinds:
-            runs = {"dnnbook": ours.empty if kind == "empty cache" else ours.filled}
-            runs |= {name: lambda script=start.SCRIPTS[name]: start.fresh(script) for name in peers}
+            runs = {"dnnbook": ours.empty}
+            if kind == "warm cache":
+                runs = {"dnnbook": ours.filled, **{name: partial(start.fresh, start.SCRIPTS[name]) for name in peers}}
             entry = cases.Entry("start", "first result", kind, None)
             times = {name: [] for name in runs}
             for _ in range(3):  # no warm-up: each process is a first one
