@@ -29,6 +29,11 @@ class Constants(NamedTuple):
     one: float
     half: float
     magic: float  # adding it rounds to an integer, which then stands in the low bits
+    big: float
+    small: float  # 1 / big
+    four_small: float
+    quarter: float
+    slope: float
     log2_e: float
     log_2_high: float  # few digits: its multiples are exact
     log_2_low: float
@@ -48,14 +53,14 @@ def _of(dtype, *numbers):
 
 
 SINGLE = _of(
-    np.float32, 0, 1, 0.5, 1.5 * 2**23, 1.4426950408889634, 0.693359375, -2.12194440054690583e-4,
+    np.float32, 0, 1, 0.5, 1.5 * 2**23, 2.0**64, 2.0**-64, 2.0**-62, 0.25, 2.5, 1.4426950408889634, 0.693359375, -2.12194440054690583e-4,
     89.0, -105.0, -20.0, 10.0, 1e-10, np.inf,
     (0.5000000046662544, 0.16666666818179024, 0.0416663535374585, 0.008333272769399618, 0.0013941102599457265, 0.00019914334089884693),
     (0.6666666564136573, 0.40000336201193054, 0.2853723951167862, 0.23583546696320665),
     (0.6666667566937512, 0.39998872905628524, 0.28617034923280493, 0.2142585165145018, 0.24308331365018193),
 )  # fmt: skip
 DOUBLE = _of(
-    np.float64, 0, 1, 0.5, 1.5 * 2**52, 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
+    np.float64, 0, 1, 0.5, 1.5 * 2**52, 2.0**512, 2.0**-512, 2.0**-510, 0.25, 2.5, 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
     710.0, -746.0, -40.0, 20.0, 1e-20, np.inf,
     (0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321532, 0.0013888888888866568, 0.00019841269886401448, 2.480158736105145e-05, 2.7557243911311184e-06, 2.755724235657965e-07, 2.5109147518962238e-08, 2.0924563680858004e-09),
     (0.6666666666666666, 0.40000000000006286, 0.28571428569072965, 0.22222222648753057, 0.1818177550815928, 0.15387097672038902, 0.13249961459675613, 0.13252760603410402),
@@ -72,8 +77,8 @@ def _constants(x):
     """The constants of the type of x."""
 
 
-def _power_of_two(k):
-    """2 to the power k, for an integer in floating point inside the range of exponents."""
+def _raised(y, t):
+    """y times 2 to the power k, where t is k plus the magic number: k then goes straight into the exponent bits."""
 
 
 def _split(y):
@@ -97,16 +102,15 @@ def _(x):
     return (lambda x: SINGLE) if x == types.float32 else (lambda x: DOUBLE)
 
 
-@overload(_power_of_two, jit_options=INLINE)
-def _(k):
-    def single(k):
-        i = np.int32(np.float32(k + SINGLE.magic).view(np.int32) + np.int32(127))
-        return np.int32(i << np.int32(23)).view(np.float32)
+@overload(_raised, jit_options=INLINE)
+def _(y, t):
+    def single(y, t):
+        return np.int32(np.float32(y).view(np.int32) + np.int32(np.float32(t).view(np.int32) << np.int32(23))).view(np.float32)
 
-    def double(k):
-        return np.int64((np.float64(k + DOUBLE.magic).view(np.int64) + 1023) << 52).view(np.float64)
+    def double(y, t):
+        return np.int64(np.float64(y).view(np.int64) + (np.float64(t).view(np.int64) << 52)).view(np.float64)
 
-    return single if k == types.float32 else double
+    return single if t == types.float32 else double
 
 
 ROOT32 = int(np.float32(math.sqrt(0.5)).view(np.int32))
@@ -141,19 +145,30 @@ def _(coefficients, x):
 
 @part
 def _reduced(x):
-    """(r, p, k): x is k log 2 + r, but for what the rounding of r took away; p is what e to that power has above 1 + r."""
+    """(r, p, t): e to the power r is 1 + r + p, and x is k log 2 + r, where t is k plus the magic number."""
     c = _constants(x)
-    k = (x * c.log2_e + c.magic) - c.magic
-    a, b = x - k * c.log_2_high, k * c.log_2_low
-    r = a - b
-    return r, r * r * _polynomial(c.exp, r) + ((a - r) - b), k
+    t = x * c.log2_e + c.magic
+    k = t - c.magic
+    r = (x - k * c.log_2_high) - k * c.log_2_low
+    return r, r * r * _polynomial(c.exp, r), t
 
 
 @part
-def _expm1_reduced(r, p, k):
+def _reduced_exactly(x):
+    """The same, where p also has what the rounding of r took away."""
+    c = _constants(x)
+    t = x * c.log2_e + c.magic
+    k = t - c.magic
+    a, b = x - k * c.log_2_high, k * c.log_2_low
+    r = a - b
+    return r, r * r * _polynomial(c.exp, r) + ((a - r) - b), t
+
+
+@part
+def _expm1_reduced(r, p, t):
     """2^k (1 + r + p) - 1, and what its rounding took away."""
     c = _constants(r)
-    s = _power_of_two(k - c.one)  # half of 2^k, which may itself be too large
+    s = _raised(c.half, t)  # half of 2^k, which may itself be too large
     b = s - c.half
     y = s * r + b
     e = (b - y) + s * r + s * p
@@ -163,36 +178,30 @@ def _expm1_reduced(r, p, k):
 
 
 @part
-def _exp_reduced(r, p):
-    """1 + r + p."""
-    c = _constants(r)
-    y = c.one + r
-    return y + ((c.one - y) + r + p)
-
-
-@part
 def exp(x):
     """The exponential."""
     c = _constants(x)
-    return _exp_finite(c.overflow if x > c.overflow else x)
+    z = c.overflow if x > c.overflow else x
+    z = c.underflow if z < c.underflow else z
+    r, p, t = _reduced(z)
+    # in two steps: 2^k may be subnormal, or too large
+    up, down = (c.big, c.small) if x < c.zero else (c.small, c.big)
+    return (c.one + (r + p)) * _raised(up, t) * down
 
 
 @part
-def _exp_finite(x):
+def exp_scaled(x):
+    """The exponential of x <= 0 times a number so large, `big`, that it is not subnormal."""
     c = _constants(x)
-    r, p, k = _reduced(c.underflow if x < c.underflow else x)
-    h = (k * c.half + c.magic) - c.magic
-    return _exp_reduced(r, p) * _power_of_two(h) * _power_of_two(k - h)  # in two steps: 2^k may be subnormal, or too large
+    r, p, t = _reduced_exactly(c.underflow if x < c.underflow else x)
+    y = c.one + r
+    return (y + ((c.one - y) + r + p)) * _raised(c.big, t)
 
 
 @part
-def exp_double(x):
-    """The exponential of x <= 0 in float64, also of a float32: as good as :func:`exp`, but it does not underflow with it."""
-    low = like(x, DOUBLE.underflow)
-    r, p, k = _reduced(low if x < low else x)
-    k = np.float64(k)
-    h = (k * DOUBLE.half + DOUBLE.magic) - DOUBLE.magic
-    return np.float64(_exp_reduced(r, p)) * _power_of_two(h) * _power_of_two(k - h)
+def exp_nonpositive(x):
+    """The exponential of x <= 0."""
+    return exp_scaled(x) * _constants(x).small
 
 
 @part
@@ -201,8 +210,8 @@ def expm1(x):
     c = _constants(x)
     z = c.overflow if x > c.overflow else x
     z = c.minus_one if z < c.minus_one else z
-    r, p, k = _reduced(z)
-    return _expm1_reduced(r, p, k)[0] if abs(x) > c.tiny else x
+    r, p, t = _reduced_exactly(z)
+    return _expm1_reduced(r, p, t)[0] if abs(x) > c.tiny else x
 
 
 @part
@@ -229,8 +238,8 @@ def tanh(x):
     c = _constants(x)
     a = abs(x)
     a = c.tanh_one if a > c.tanh_one else a
-    r, p, k = _reduced(-a - a)
-    t, below = _expm1_reduced(r, p, k)
+    r, p, t = _reduced_exactly(-a - a)
+    t, below = _expm1_reduced(r, p, t)
     d = c.one + c.one + t
     lost = t - (d - c.one - c.one)  # what the rounding of d took away
     y = -t / d
@@ -243,20 +252,44 @@ def tanh(x):
 def sigmoid(x):
     """The logistic sigmoid, 1 / (1 + exp(-x))."""
     c = _constants(x)
-    e = _exp_finite(-abs(x))
-    d = c.one + e
-    lost = e - (d - c.one)  # what the rounding of d took away
-    y = (e if x < c.zero else c.one) / d
-    return y - y * lost * (c.one - y if x < c.zero else y)
+    e = exp_nonpositive(-abs(x))
+    q = e / (c.one + e)  # the sigmoid of -|x|, not yet close enough
+    y = e if x < c.zero else c.one
+    return y - y * q
+
+
+@part
+def sigmoid_grad(x):
+    """The derivative of the sigmoid, e / (1 + e)^2 with e = exp(-|x|)."""
+    c = _constants(x)
+    e = exp_nonpositive(-abs(x))
+    return _over_square(e, e, c.one)
+
+
+@part
+def tanh_grad(x):
+    """The derivative of the hyperbolic tangent, 4 e / (1 + e)^2 with e = exp(-2 |x|)."""
+    c = _constants(x)
+    large = exp_scaled(-abs(x) - abs(x))
+    return _over_square(large * c.four_small, large * c.small, c.quarter)  # 4 e may be normal where e is not
+
+
+@part
+def _over_square(a, e, share):
+    """a / (1 + e)^2, for e from 0 to 1, where e is a `share` of a."""
+    c = _constants(e)
+    more = e * (c.one + c.one + e)
+    d = c.one + more
+    lost = more - (d - c.one)  # what the rounding of d took away
+    y = a / d
+    return y - y * lost * (c.one - c.slope * share * y)  # the last factor is 1 / d to 10 %
 
 
 @part
 def softplus(x):
     """The logarithm of 1 + exp(x)."""
     c = _constants(x)
-    u = _exp_finite(-abs(x))
+    u = exp_nonpositive(-abs(x))
     s = u / (c.one + c.one + u)
     w = s * s
-    half = c.half * u * u
-    z = u - (half - s * (half + w * _polynomial(c.log_unit, w)))
-    return (c.zero if x < c.zero else x) + z
+    return ((c.zero if x < c.zero else x) - s * (u - w * _polynomial(c.log_unit, w))) + u

@@ -10,6 +10,7 @@ import functools
 import numba
 import numpy as np
 
+from dnnbook import _threads
 from dnnbook._check import FLOATS, Contract
 
 kernel = numba.njit(cache=True, error_model="numpy")
@@ -33,55 +34,90 @@ class Loops:
     """A formula for one number, compiled as loops over arrays: what `kernel` is for an elementwise function.
 
     Arguments are arrays and numbers of one dtype, float32 or float64; nothing is checked. Its results have that dtype.
+    The loop runs on the calling thread, unless `share` is true and :mod:`dnnbook._threads` finds it long enough.
     """
 
     def __init__(self, body):
-        self.body, self.number, self.compiled = body, number(body), {}
+        self.body, self.number, self.compiled, self.short = body, number(body), {}, None
+        self.cost = 1.0 if _calls_elementary(body) else 0.1  # nanoseconds for each number, about
 
-    def __call__(self, *values, out=None):
+    def __call__(self, *values, out=None, share=False):
         arrays = [v for v in values if type(v) is np.ndarray and v.ndim]
         if not arrays:
             y = self(*(np.full(1, v, v.dtype) for v in values))[0]
             return y if out is None else np.copyto(out, y) or out
         shape = arrays[0].shape
         if any(a.shape != shape or not a.flags.c_contiguous for a in arrays):
-            return self.anyhow(values, out)
+            return self.anyhow(values, out, share)
         if out is None:
-            out = np.empty(shape, arrays[0].dtype)
-        elif not out.flags.c_contiguous:
-            out[...] = self(*values)
+            result, place = np.empty(shape, arrays[0].dtype), None
+        elif out.flags.c_contiguous:
+            result, place = out, next((i for i, v in enumerate(values) if v is out), None)
+        else:
+            out[...] = self(*values, share=share)
             return out
+        loop = self.loop(values, place)
         if len(shape) != 1 or len(arrays) < len(values):
             values = [v if type(v) is not np.ndarray else v.reshape(-1) if v.ndim else v[()] for v in values]
-        self.loop(values)(*values, out if len(shape) == 1 else out.reshape(-1))
-        return out
+        self.run(loop, result.size, share, *values, result.reshape(-1))
+        return result
 
-    def anyhow(self, values, out):
+    def run(self, loop, size, share, *values):
+        if share and size * self.cost >= _threads.LEAST:
+            _threads.share(loop, size * self.cost, *values)
+        else:
+            loop(*values)
+
+    def single(self, z, numbers=()):
+        """The short way for one contiguous array, with numbers behind it; large ones are shared."""
+        result = y = np.empty(z.shape, z.dtype)
+        if z.ndim > 1:
+            z, y = z.reshape(-1), y.reshape(-1)
+        if self.short is None:
+            self.short = self.loop((z, *numbers))
+        if y.size * self.cost < _threads.LEAST:
+            self.short(z, *numbers, y)
+        else:
+            _threads.share(self.short, y.size * self.cost, z, *numbers, y)
+        return result
+
+    def anyhow(self, values, out, share):
         """Arrays that are not alike: broadcast, or not contiguous."""
         arrays = [v if type(v) is np.ndarray else np.asarray(v) for v in values]
         if out is None and all(a.flags.f_contiguous and a.shape == arrays[0].shape for a in arrays):
-            return self(*(a.T for a in arrays)).T
+            return self(*(a.T for a in arrays), share=share).T
         whole = np.broadcast_arrays(*arrays)
-        y = self(*(np.ascontiguousarray(a) for a in whole))
+        y = self(*(np.ascontiguousarray(a) for a in whole), share=share)
         return y if out is None else np.copyto(out, y) or out
 
-    def loop(self, values):
-        """The loop for arrays at some places and numbers at others."""
-        key = tuple([type(v) is np.ndarray and v.ndim > 0 for v in values])
+    def loop(self, values, place=None):
+        """The loop for arrays at some places and numbers at others; it may write into the array at `place`."""
+        key = place, *[type(v) is np.ndarray and v.ndim > 0 for v in values]
         if key not in self.compiled:
-            self.compiled[key] = self.compile(key)
+            self.compiled[key] = self.compile(place, key[1:])
         return self.compiled[key]
 
-    def compile(self, key):
+    def compile(self, place, arrays):
         code = self.body.__code__
-        names = code.co_varnames[: len(key)]
-        terms = [f"{n}[i]" if array else n for n, array in zip(names, key, strict=True)]
-        name = f"{self.body.__name__}_{'_'.join('number' if not array else 'array' for array in key)}"
-        text = f"def {name}({', '.join(names)}, out):\n    for i in range(out.size):\n        out[i] = f({', '.join(terms)})\n"
+        names = code.co_varnames[: len(arrays)]
+        terms = [f"{n}[i]" if array else n for n, array in zip(names, arrays, strict=True)]
+        # The compiler must see that the result lies in an argument: of overlapping arrays it takes one number at a time.
+        target = "out" if place is None else names[place]
+        name = "_".join([self.body.__name__, *("array" if a else "number" for a in arrays), target])
+        text = f"def {name}({', '.join(names)}, out):\n"
+        text += f"    for i in range(out.size):\n        {target}[i] = f({', '.join(terms)})\n"
         space = {"f": self.number, "__name__": self.body.__module__}
         # Numba's cache wants a file and a line, and takes a change of that file for a change of the code.
         exec(compile("\n" * (code.co_firstlineno - 1) + text, code.co_filename, "exec"), space)
         return numba.njit(cache=True, error_model="numpy", nogil=True)(space[name])
+
+
+def _calls_elementary(body):
+    """Whether a formula uses one of the functions of :mod:`dnnbook._elementary`, itself or in a helper: it is a long one."""
+    if body.__module__ == "dnnbook._elementary":
+        return True
+    used = [body.__globals__.get(n) for n in body.__code__.co_names]
+    return any(_calls_elementary(f.py_func) for f in used if hasattr(f, "py_func"))
 
 
 def elementwise(body):
@@ -91,18 +127,25 @@ def elementwise(body):
     """
     loops = Loops(body)
     contract = Contract(body, elementwise=True)
-    alone = body.__code__.co_argcount == 1
+    defaults = body.__defaults__ or ()
+    alone = body.__code__.co_argcount == 1 + len(defaults)
+    numbers = {dtype: [dtype.type(v) for v in defaults] for dtype in FLOATS}
 
     @functools.wraps(body)
     def function(*args, out=None, **kwargs):
         if alone and len(args) == 1 and out is None and not kwargs:
             z = args[0]
-            if type(z) is np.ndarray and z.dtype in FLOATS:
-                return loops(z)  # nothing to convert and nothing to check: the common case, kept short
+            if type(z) is np.ndarray and z.dtype in FLOATS and z.flags.c_contiguous and z.ndim:
+                # nothing to convert and nothing to check: the common case, kept short
+                return loops.single(z, numbers[z.dtype]) if defaults else loops.single(z)
         values, dtype = contract.elementwise(args, kwargs)
-        if out is not None:
-            contract.output(out, values, dtype)
-        return loops(*values, out=out)
+        if out is None:
+            return loops(*values, share=True)
+        contract.output(out, values, dtype)
+        if any(v is not out and np.may_share_memory(v, out) for v in values):
+            out[...] = loops(*values, share=True)
+            return out
+        return loops(*values, out=out, share=True)
 
     function.kernel = loops
     function.contract = contract

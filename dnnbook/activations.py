@@ -8,7 +8,7 @@ A function of a whole row (:func:`softmax`) has a vector-Jacobian product ``f_vj
 import numpy as np
 
 from dnnbook import _elementary
-from dnnbook._elementary import exp, exp_double, expm1, log1p
+from dnnbook._elementary import exp, exp_nonpositive, expm1, log1p
 from dnnbook._jit import compiled, elementwise, kernel, scalar
 
 __all__ = [
@@ -48,13 +48,8 @@ __all__ = [
 ]
 
 
-_sigmoid, _softplus = _elementary.sigmoid, _elementary.softplus
-
-
-@scalar
-def _sigmoid_grad(z):
-    e = exp_double(-abs(z))
-    return e / ((1 + e) * (1 + e))
+_sigmoid, _softplus, _tanh = _elementary.sigmoid, _elementary.softplus, _elementary.tanh
+_sigmoid_grad, _tanh_grad = _elementary.sigmoid_grad, _elementary.tanh_grad
 
 
 @scalar
@@ -89,7 +84,7 @@ def _shifted(z):
         top[n] = _winner(z[n])
         highest = z[n, top[n]]
         for k in range(z.shape[1]):
-            e[n, k] = 1.0 if z[n, k] == highest else exp(z[n, k] - highest)
+            e[n, k] = 1.0 if z[n, k] == highest else exp_nonpositive(z[n, k] - highest)
             rest[n] += 0.0 if k == top[n] else e[n, k]
         if highest != highest:
             rest[n] = highest
@@ -289,7 +284,7 @@ def tanh(z):
     >>> tanh([-1000.0, 0.0, 1000.0])
     array([-1.,  0.,  1.])
     """
-    return _elementary.tanh(z)
+    return _tanh(z)
 
 
 @elementwise
@@ -321,8 +316,7 @@ def tanh_grad(z):
     >>> tanh_grad([-1000.0, 0.0, 1000.0])
     array([0., 1., 0.])
     """
-    e = exp_double(-abs(z) - abs(z))
-    return 4 * e / ((1 + e) * (1 + e))
+    return _tanh_grad(z)
 
 
 @elementwise
@@ -808,7 +802,7 @@ def elu_grad(z, alpha=1.0):
     >>> elu_grad([-1000.0, 0.0, 3.0])
     array([0., 1., 1.])
     """
-    return 1.0 if z > 0 else alpha * exp(z)
+    return 1.0 if z > 0 else alpha * exp_nonpositive(z)
 
 
 @elementwise
@@ -841,7 +835,7 @@ def elu_grad2(z, alpha=1.0):
     >>> elu_grad2([-1000.0, 0.0, 3.0])
     array([0., 1., 0.])
     """
-    return 0.0 if z > 0 else alpha * exp(z)
+    return 0.0 if z > 0 else alpha * exp_nonpositive(z)
 
 
 @elementwise
