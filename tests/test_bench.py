@@ -43,15 +43,15 @@ class Clock:
 
 def test_the_first_call_is_told_apart():
     now = Clock()
-    times = timing.in_turns({"a": now.taking(5.0, 2.0, 1.0)}, seconds=10.0, now=now)
+    times = timing.in_turns({"a": now.taking(5.0, 2.0, 1.0)}, seconds=10.0, rest=0, now=now)
     assert times["a"].first == 5.0
     assert times["a"].each == [1.0] * 10  # as many rounds as fit
 
 
 def test_rounds_have_a_least_and_a_largest_number():
     now = Clock()
-    assert len(timing.in_turns({"a": now.taking(1.0)}, 0.0, now=now)["a"].each) == 7
-    assert len(timing.in_turns({"a": now.taking(1.0)}, 1e9, now=now)["a"].each) == 101
+    assert len(timing.in_turns({"a": now.taking(1.0)}, 0.0, rest=0, now=now)["a"].each) == 7
+    assert len(timing.in_turns({"a": now.taking(1.0)}, 1e9, rest=0, now=now)["a"].each) == 101
 
 
 def test_short_runs_are_repeated_inside_one_timing():
@@ -63,8 +63,8 @@ def test_short_runs_are_repeated_inside_one_timing():
         calls += 1
         one()
 
-    (each,) = (times.each for times in timing.in_turns({"a": counted}, 0.0, now=now).values())
-    assert calls == 3 + 20 * len(each)
+    (each,) = (times.each for times in timing.in_turns({"a": counted}, 0.0, rest=0, now=now).values())
+    assert calls == 3 + 21 * len(each)
     assert each == pytest.approx([1e-5] * len(each))
 
 
@@ -75,8 +75,16 @@ def test_runs_take_turns():
         step = now.taking(1.0)
         return lambda: (order.append(name), step())
 
-    timing.in_turns({"a": logging("a"), "b": logging("b")}, 0.0, now=now)
+    timing.in_turns({"a": logging("a"), "b": logging("b")}, 0.0, rest=0, now=now)
     assert "".join(order) == "ab" * (3 + 7)
+
+
+def test_before_each_turn_is_a_rest(monkeypatch):
+    now, slept = Clock(), []
+    monkeypatch.setattr(timing.time, "sleep", slept.append)
+    times = timing.in_turns({"a": now.taking(1.0), "b": now.taking(1.0)}, seconds=20.0, rest=0.25, now=now)
+    assert len(times["a"].each) == 8  # of 2.5 seconds
+    assert slept == [0.25] * 16
 
 
 def test_a_ratio_is_taken_in_each_round():
@@ -139,7 +147,7 @@ def test_the_machine_is_described():
     found = machine.describe(**LIMITS)
     assert found["processor"]
     assert found["cores"] >= 1
-    assert found["numba_threads"] >= 1
+    assert found["loop_threads"] >= 1
     assert all("kernels" in text and "threads" in text for text in found["blas"])
     assert found["gbs"] >= found["gbs_one_thread"] > 0
     assert found["gflops"] > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from dnnbook import _threads
 from dnnbook.bench.timing import in_turns
 
 
@@ -72,7 +73,7 @@ def limits(size=2048, numbers=10_000_000, seconds=2.0):
             "one": lambda: np.copyto(y, x),
             "all": lambda: list(pool.map(lambda pair: np.copyto(*pair), parts)),
         }
-        times = in_turns(runs, seconds)
+        times = in_turns(runs, seconds)  # with a rest: the matrix product leaves threads awake
     one, every = (2e-9 * x.nbytes / min(times[which].each) for which in ("one", "all"))
     return {"gflops": 2e-9 * size**3 / min(times["product"].each), "gbs": max(one, every), "gbs_one_thread": one}
 
@@ -85,7 +86,7 @@ def describe(**sizes):
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
-        "numba_threads": numba.get_num_threads(),
+        "loop_threads": _threads.cores(),
         "threading_layer": threading_layer(),
         "blas": blas(),
         "settings": settings(),

@@ -8,7 +8,7 @@ UNITS = (("s", 1), ("ms", 1e-3), ("us", 1e-6))
 def head(result):
     m = result["machine"]
     print(f"dnnbook {result['dnnbook']} on {m['processor']}, {m['cores']} cores, float32")
-    print(f"Python {m['python']}, NumPy {m['numpy']}, Numba {m['numba']} with up to {m['numba_threads']} threads")
+    print(f"Python {m['python']}, NumPy {m['numpy']}, Numba {m['numba']}; large loops on {m['loop_threads']} threads")
     for text in (*m["blas"], *(f"{k}={x}" for k, x in m["settings"].items()), *result["peers"].values()):
         print(text)
     one = f" ({m['gbs_one_thread']:.1f} GB/s on one thread)"
