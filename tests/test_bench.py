@@ -64,7 +64,7 @@ def test_short_runs_are_repeated_inside_one_timing():
         one()
 
     (each,) = (times.each for times in timing.in_turns({"a": counted}, 0.0, rest=0, now=now).values())
-    assert calls == 3 + 21 * len(each)
+    assert calls == 22 + (1 + 5 * 20) * len(each)
     assert each == pytest.approx([1e-5] * len(each))
 
 
@@ -76,7 +76,26 @@ def test_runs_take_turns():
         return lambda: (order.append(name), step())
 
     timing.in_turns({"a": logging("a"), "b": logging("b")}, 0.0, rest=0, now=now)
-    assert "".join(order) == "ab" * (3 + 7)
+    assert "".join(order) == "ab" + "aabb" + "ab" * 7  # the first calls, those to see how long they take, the rounds
+
+
+def test_the_least_timing_of_a_turn_counts():
+    now = Clock()
+    run = now.taking(*[0.001] * 22, *[0.001, 0.004, 0.003, 0.001, 0.002, 0.004] * 7)  # the first of six warms up
+    assert timing.in_turns({"a": run}, 0.0, rest=0, now=now)["a"].each == pytest.approx([0.001] * 7)
+
+
+def test_a_turn_warms_up_until_the_run_is_as_fast_as_before():
+    now = Clock()
+    run = now.taking(*[0.001] * 22, *[0.016, 0.016, 0.0012, *[0.0011] * 5] * 7)
+    assert timing.in_turns({"a": run}, 0.0, rest=0, now=now)["a"].each == pytest.approx([0.0011] * 7)
+
+
+def test_patience_ends():
+    now = Clock()
+    run = now.taking(*[0.001] * 22, 0.016)  # never as fast again
+    assert timing.in_turns({"a": run}, 0.0, rest=0, now=now)["a"].each == pytest.approx([0.016] * 7)
+    assert now() == pytest.approx(0.022 + 7 * (13 + 5) * 0.016)
 
 
 def test_before_each_turn_is_a_rest(monkeypatch):
@@ -162,7 +181,7 @@ def test_settings_leave_out_folders(monkeypatch):
 
 
 def few():
-    return [e for e in tiny() if e.name in ("relu", "relu6", "adam_", "forward")]
+    return [e for e in cases.listing(TINY, NETS[:1], examples=20) if e.name in ("relu", "relu6", "adam_", "forward")]
 
 
 def test_what_is_chosen_is_run_and_written_whole(tmp_path, capsys):

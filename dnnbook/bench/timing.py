@@ -1,5 +1,6 @@
 """Timing in turns."""
 
+import math
 import statistics
 import time
 from typing import NamedTuple
@@ -8,6 +9,10 @@ SHORTEST = 200e-6  # seconds of one timing; shorter calls are repeated inside it
 # Threads of BLAS and of OpenMP keep their cores busy for a while after their work, OpenBLAS's for 2**26 clock cycles: the next
 # in turn would pay for it.
 REST = 0.03
+# A thread that was asleep may be put on the core of the one that waits for it, and stay there for ticks of the scheduler, 4 ms
+# each. So a turn of short calls warms up until a call is about as fast as the fastest so far, or for PATIENCE seconds, and
+# is timed up to TRIES times, as often as fit into TURN seconds; the least counts.
+TRIES, TURN, PATIENCE = 5, 0.01, 0.2
 
 
 class Times(NamedTuple):
@@ -18,7 +23,7 @@ class Times(NamedTuple):
     first : float
         Seconds of the first call: compilation, imports, first touch of memory.
     each : list of float
-        Seconds per call, one value for each round.
+        Seconds per call, one value for each round: the least of its timings.
     """
 
     first: float
@@ -67,22 +72,39 @@ def in_turns(runs, seconds=1.0, rounds=(7, 101), rest=REST, now=time.perf_counte
     dict of str to Times
     """
     first = {name: seconds_per_call(run, 1, now) for name, run in runs.items()}
-    # The second call is still slow where memory was touched first; short ones are judged by the third.
-    for run in runs.values():
-        run()
-    third = {name: seconds_per_call(run, 1, now) for name, run in runs.items()}
-    calls = {name: max(1, round(SHORTEST / max(t, 1e-9))) for name, t in third.items()}
-    one_round = sum(calls[name] * third[name] + rest for name in runs)
-    count = min(max(rounds[0], int(seconds / max(one_round, 1e-9))), rounds[1])
+    least = {name: fastest(run, now) for name, run in runs.items()}
+    calls = {name: max(1, round(SHORTEST / t)) for name, t in least.items()}
+    tries = {name: min(max(1, int(TURN / (calls[name] * t))), TRIES) for name, t in least.items()}
+    one_round = sum(calls[name] * tries[name] * t + rest for name, t in least.items())
+    count = min(max(rounds[0], int(seconds / one_round)), rounds[1])
     each = {name: [] for name in runs}
     for _ in range(count):
         for name, run in runs.items():
             if rest:
                 time.sleep(rest)
-            if calls[name] > 1:
-                run()  # brings what it needs back into the caches
-            each[name].append(seconds_per_call(run, calls[name], now))
+            if tries[name] > 1:
+                warm_up(run, least[name], now)
+            each[name].append(min(seconds_per_call(run, calls[name], now) for _ in range(tries[name])))
+            least[name] = min(least[name], each[name][-1])
     return {name: Times(first[name], each[name]) for name in runs}
+
+
+def fastest(run, now):
+    """Seconds of the fastest of the calls after the first: up to 20 of them, for PATIENCE seconds."""
+    run()  # the second call is still slow where memory was touched first
+    start, least = now(), math.inf
+    for _ in range(20):
+        least = min(least, seconds_per_call(run, 1, now))
+        if now() - start > PATIENCE:
+            break
+    return max(least, 1e-9)
+
+
+def warm_up(run, least, now):
+    """Call until it is about as fast as it was before, but not forever."""
+    start = now()
+    while seconds_per_call(run, 1, now) > 1.5 * least and now() - start < PATIENCE:
+        pass
 
 
 def ratio(ours, theirs):
