@@ -1,7 +1,7 @@
 """Elementary functions that the compiler can vectorize: exp, expm1, log1p, tanh, sigmoid and softplus of one number.
 
-The C library's functions stop vectorization: they are calls, and they branch. These have no call and no branch, only selections,
-so that a loop over an array works on 4 to 16 numbers at a time. Each is right to 2 units in the last place; the tests hold
+The C library's functions stop vectorization: they are calls, and they branch. These have no call and no branch, only
+selections, so that a loop over an array works on 4 to 16 numbers at a time. Each is right to 2 units in the last place; the tests hold
 them against all float32 numbers. One body serves both types; :data:`SINGLE` and :data:`DOUBLE` have the constants.
 
 The exponential takes :math:`k \\log 2` off its argument and leaves :math:`|r| \\le \\frac{1}{2} \\log 2`, where
@@ -28,12 +28,12 @@ class Constants(NamedTuple):
     zero: float
     one: float
     half: float
-    magic: float  # adding it rounds to an integer, which then stands in the low bits
-    big: float
-    small: float  # 1 / big
-    four_small: float
     quarter: float
     slope: float
+    magic: float  # adding it rounds to an integer, which then stands in the low bits
+    big: float  # a power of two that lifts all subnormal numbers out of their range
+    small: float  # 1 / big
+    four_small: float
     log2_e: float
     log_2_high: float  # few digits: its multiples are exact
     log_2_low: float
@@ -41,7 +41,7 @@ class Constants(NamedTuple):
     underflow: float  # exp of less is 0
     minus_one: float  # expm1 of less is -1
     tanh_one: float  # tanh of more is 1
-    tiny: float  # log1p(x) = x for less
+    tiny: float  # expm1(x) = log1p(x) = tanh(x) = x for less
     infinity: float
     exp: tuple
     log: tuple  # for |s| up to (sqrt(2) - 1) / (sqrt(2) + 1)
@@ -53,24 +53,35 @@ def _of(dtype, *numbers):
 
 
 SINGLE = _of(
-    np.float32, 0, 1, 0.5, 1.5 * 2**23, 2.0**64, 2.0**-64, 2.0**-62, 0.25, 2.5, 1.4426950408889634, 0.693359375, -2.12194440054690583e-4,
+    np.float32, 0, 1, 0.5, 0.25, 2.5, 1.5 * 2**23, 2.0**64, 2.0**-64, 2.0**-62,
+    1.4426950408889634, 0.693359375, -2.12194440054690583e-4,
     89.0, -105.0, -20.0, 10.0, 1e-10, np.inf,
-    (0.5000000046662544, 0.16666666818179024, 0.0416663535374585, 0.008333272769399618, 0.0013941102599457265, 0.00019914334089884693),
+    (
+        0.5000000046662544, 0.16666666818179024, 0.0416663535374585, 0.008333272769399618, 0.0013941102599457265,
+        0.00019914334089884693,
+    ),
     (0.6666666564136573, 0.40000336201193054, 0.2853723951167862, 0.23583546696320665),
     (0.6666667566937512, 0.39998872905628524, 0.28617034923280493, 0.2142585165145018, 0.24308331365018193),
 )  # fmt: skip
 DOUBLE = _of(
-    np.float64, 0, 1, 0.5, 1.5 * 2**52, 2.0**512, 2.0**-512, 2.0**-510, 0.25, 2.5, 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
+    np.float64, 0, 1, 0.5, 0.25, 2.5, 1.5 * 2**52, 2.0**512, 2.0**-512, 2.0**-510,
+    1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
     710.0, -746.0, -40.0, 20.0, 1e-20, np.inf,
-    (0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321532, 0.0013888888888866568, 0.00019841269886401448, 2.480158736105145e-05, 2.7557243911311184e-06, 2.755724235657965e-07, 2.5109147518962238e-08, 2.0924563680858004e-09),
-    (0.6666666666666666, 0.40000000000006286, 0.28571428569072965, 0.22222222648753057, 0.1818177550815928, 0.15387097672038902, 0.13249961459675613, 0.13252760603410402),
-    (0.6666666666666667, 0.3999999999999391, 0.2857142857252055, 0.22222222124626878, 0.18181823241607792, 0.15384450839280195, 0.13336825485298545, 0.1171572470668572, 0.1097417122152201, 0.06987834577224873, 0.16478665457897027),
+    (
+        0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321532, 0.0013888888888866568, 0.00019841269886401448,
+        2.480158736105145e-05, 2.7557243911311184e-06, 2.755724235657965e-07, 2.5109147518962238e-08,
+        2.0924563680858004e-09,
+    ),
+    (
+        0.6666666666666666, 0.40000000000006286, 0.28571428569072965, 0.22222222648753057, 0.1818177550815928,
+        0.15387097672038902, 0.13249961459675613, 0.13252760603410402,
+    ),
+    (
+        0.6666666666666667, 0.3999999999999391, 0.2857142857252055, 0.22222222124626878, 0.18181823241607792,
+        0.15384450839280195, 0.13336825485298545, 0.1171572470668572, 0.1097417122152201, 0.06987834577224873,
+        0.16478665457897027,
+    ),
 )  # fmt: skip
-
-
-def like(x, value):
-    """A number in the type of x, lest float32 become float64."""
-    return type(x)(value)
 
 
 def _constants(x):
@@ -90,11 +101,6 @@ def _polynomial(coefficients, x):
 
 
 INLINE = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}
-
-
-@overload(like, jit_options=INLINE)
-def _(x, value):
-    return (lambda x, value: np.float32(value)) if x == types.float32 else (lambda x, value: np.float64(value))
 
 
 @overload(_constants, jit_options=INLINE)

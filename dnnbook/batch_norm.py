@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnnbook._jit import compiled, kernel, sums
+from dnnbook._jit import compiled, kernel, scalar, sums
 
 __all__ = ["batch_norm", "batch_norm_inference", "batch_norm_inference_vjp", "batch_norm_vjp", "running_statistics"]
 
@@ -36,6 +36,12 @@ def _normalize(x, gamma, beta, eps, mu, squares, y):
             y[n, j] = (x[n, j] - mu[j]) * scale[j] + beta[j]
 
 
+@scalar
+def _across(g, g_mean, slope, d):
+    """The part of an error that is neither constant nor along x."""
+    return (g - g_mean) - slope * d
+
+
 @kernel
 def _normalize_vjp(g, x, gamma, eps, mu, squares, dx, dgamma, dbeta):
     """The way back; dx, dgamma and dbeta are the results."""
@@ -49,19 +55,19 @@ def _normalize_vjp(g, x, gamma, eps, mu, squares, dx, dgamma, dbeta):
     for n in range(N):
         for j in range(D):
             d = x[n, j] - mu[j]
-            across = (g[n, j] - g_mean[j]) - slope[j] * d
+            across = _across(g[n, j], g_mean[j], slope[j], d)
             rest[j] += across
             rest_along[j] += across * d
     rest /= N
     rest_slope = np.where(squares > 0, rest_along / squares, 0.0)
     inverse = 1 / np.sqrt(squares / N + eps)
-    kept_back = eps * inverse * inverse  # what eps lets through of the error along x
+    through = eps * inverse * inverse  # what eps lets through of the error along x
     for n in range(N):
         for j in range(D):
             d = x[n, j] - mu[j]
-            across = (g[n, j] - g_mean[j]) - slope[j] * d
+            across = _across(g[n, j], g_mean[j], slope[j], d)
             kept = (across - rest[j]) - rest_slope[j] * d  # a second time: now orthogonal to the last digit
-            dx[n, j] = gamma[j] * inverse[j] * (kept + slope[j] * d * kept_back[j])
+            dx[n, j] = gamma[j] * inverse[j] * (kept + slope[j] * d * through[j])
     for j in range(D):
         dgamma[j], dbeta[j] = along[j] * inverse[j], g_mean[j] * N
 

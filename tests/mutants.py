@@ -88,31 +88,11 @@ def in_print(path, old, new, which=0):
 # ---- code, uncompiled ---------------------------------------------------------------------------------------------------
 
 
-class Loop:
-    """Stands for a compiled ufunc: calls the body for one number after another."""
-
-    types, nin = (), 1
-
-    def __init__(self, body, cache=False):
-        self.body = body
-
-    def add(self, signature):
-        pass
-
-    def __call__(self, *values, dtype=None):
-        arrays = np.broadcast_arrays(*[v for v in values if v is not None])
-        numbers = [self.body(*v) for v in zip(*[a.ravel() for a in arrays], strict=True)]
-        return np.array(numbers, dtype or arrays[0].dtype).reshape(arrays[0].shape)[()]
-
-
 def uncompiled(*args, **options):
     return args[0] if args else lambda body: body
 
 
-NUMBA = types.SimpleNamespace(
-    njit=uncompiled,
-    from_dtype=lambda dtype: lambda *types: None,
-)
+NUMBA = types.SimpleNamespace(njit=uncompiled)
 
 
 def like_math(f):
@@ -129,8 +109,7 @@ def run_source(name, text):
     """Execute the source of a module of the package with nothing compiled."""
     module = types.ModuleType(name)
     module.__file__ = importlib.import_module(name).__file__
-    sources = {"numba": NUMBA, "numba.np.ufunc.dufunc": types.SimpleNamespace(DUFunc=Loop), "math": MATH}
-    with mock.patch.dict(sys.modules, sources):
+    with mock.patch.dict(sys.modules, {"numba": NUMBA, "math": MATH}):
         exec(compile(text, module.__file__, "exec"), module.__dict__)
     return module
 
@@ -171,14 +150,14 @@ def from_text(name, function, text):
     return Formula(getattr(module, function), module=module)
 
 
-def in_both(path, old, new, code, new_code):
-    """The formula of `path` with a fault in its print and one in its body."""
+def in_both(path, old, new, code, new_code, inside=None):
+    """The formula of `path` with a fault in its print and one in its body, or in the helper `inside`."""
 
     def formula():
         function = path.rpartition(".")[2]
         room = load(f"dnnbook.{path}").contract.body.__module__
         text = source(room)
-        start, end = body_of(text, function)
+        start, end = body_of(text, inside or function)
         text = text[:start] + replaced(text[start:end], code, new_code) + text[end:]
         at = text.index(f":label: {function.replace('_', '-')}\n")
         return from_text(room, function, text[:at] + replaced(text[at:], old, new))

@@ -52,17 +52,17 @@ PRINTS = [
 
 # (function, code, code instead[, which occurrence[, helper that holds it]])
 CODE = [
-    ("batch_norm.batch_norm", "/ x.shape[0] + eps", "/ (x.shape[0] - 1 + 1e-9) + eps"),
-    ("batch_norm.batch_norm", "x.shape[0] + eps)", "x.shape[0]) + eps"),
-    ("batch_norm.batch_norm", "gamma / np.sqrt", "gamma * np.sqrt"),
-    ("batch_norm.batch_norm", "+ beta[j]", "+ beta[0]"),
+    ("batch_norm.batch_norm", "/ x.shape[0] + eps", "/ (x.shape[0] - 1 + 1e-9) + eps", 0, "_normalize"),
+    ("batch_norm.batch_norm", "x.shape[0] + eps)", "x.shape[0]) + eps", 0, "_normalize"),
+    ("batch_norm.batch_norm", "gamma / np.sqrt", "gamma * np.sqrt", 0, "_normalize"),
+    ("batch_norm.batch_norm", "+ beta[j]", "+ beta[0]", 0, "_normalize"),
     ("batch_norm.batch_norm", "total / x.shape[0]", "total / x.shape[1]", 0, "_mean"),
     ("batch_norm.batch_norm", "d * d", "abs(d)", 0, "_squares"),
-    ("batch_norm.batch_norm_vjp", "kept + slope[j] * d * (eps * inverse[j] * inverse[j])", "kept"),
-    ("batch_norm.batch_norm_vjp", "along / squares", "along"),
-    ("batch_norm.batch_norm_vjp", "(along * inverse)", "along"),
-    ("batch_norm.batch_norm_vjp", "(g_mean * N)", "g_mean"),
-    ("batch_norm.batch_norm_vjp", "squares / N + eps", "squares / N"),
+    ("batch_norm.batch_norm_vjp", "kept + slope[j] * d * through[j]", "kept", 0, "_normalize_vjp"),
+    ("batch_norm.batch_norm_vjp", "along / squares", "along", 0, "_normalize_vjp"),
+    ("batch_norm.batch_norm_vjp", "along[j] * inverse[j], ", "along[j], ", 0, "_normalize_vjp"),
+    ("batch_norm.batch_norm_vjp", "g_mean[j] * N", "g_mean[j]", 0, "_normalize_vjp"),
+    ("batch_norm.batch_norm_vjp", "squares / N + eps", "squares / N", 0, "_normalize_vjp"),
     ("batch_norm.batch_norm_inference", "var + np.float64(eps)", "var"),
     ("batch_norm.batch_norm_inference", "- np.float64(mean[j])", ""),
     ("batch_norm.batch_norm_inference_vjp", "gamma[j] * inverse[j] * g[n, j]", "inverse[j] * g[n, j]"),
@@ -103,7 +103,7 @@ CODE = [
 
 # (function, print, print instead, code, code instead): the two agree, and only the parent tells that both are wrong
 BOTH = [
-    ("batch_norm.batch_norm_vjp", r"\frac{\gamma_j}{\sqrt", r"\frac{2 \gamma_j}{\sqrt", "gamma[j] *", "2 * gamma[j] *"),
+    ("batch_norm.batch_norm_vjp", r"\frac{\gamma_j}{\sqrt", r"\frac{2 \gamma_j}{\sqrt", "gamma[j] *", "2 * gamma[j] *", "_normalize_vjp"),
     ("batch_norm.batch_norm_inference_vjp", r"\frac{\gamma_j}", r"\frac{2 \gamma_j}", "gamma[j] *", "2 * gamma[j] *"),
     ("dropout.dropout_vjp", r"\frac{m}{p}", r"\frac{m}{p^2}", "mask / keep", "mask / keep / keep"),
     ("regularization.l2_grad", r"\lambda \, w", r"2 \lambda \, w", "strength * w", "2 * strength * w"),
@@ -114,22 +114,22 @@ NOT_SEEN = [
     # (planter, fault, the reason)
     (
         mutants.in_code,
-        ("batch_norm.batch_norm_vjp", "- rest_slope[j] * d", ""),
+        ("batch_norm.batch_norm_vjp", "- rest_slope[j] * d", "", 0, "_normalize_vjp"),
         "A correction of round-off, below the tolerance at the sizes drawn.",
     ),
     (
         mutants.in_code,
-        ("batch_norm.batch_norm_vjp", "(across[n, j] - rest[j])", "(across[n, j] + rest[j])"),
+        ("batch_norm.batch_norm_vjp", "(across - rest[j])", "(across + rest[j])", 0, "_normalize_vjp"),
         "The mean that is left after the first pass is round-off.",
     ),
     (
         mutants.in_code,
-        ("batch_norm.batch_norm_vjp", "(g[n, j] - g_mean[j]) - slope[j] * d", "g[n, j] - slope[j] * d"),
+        ("batch_norm.batch_norm_vjp", "(g - g_mean) - slope * d", "g - slope * d", 0, "_across"),
         "The second pass takes the mean away: the same result.",
     ),
     (
         mutants.in_code,
-        ("batch_norm.batch_norm_vjp", "(g[n, j] - g_mean[j]) - slope[j] * d", "(g[n, j] - g_mean[j])"),
+        ("batch_norm.batch_norm_vjp", "(g - g_mean) - slope * d", "(g - g_mean)", 0, "_across"),
         "The second pass takes the slope away as well: the same result.",
     ),
     (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import cast, first_state, flat, hold, in_place, zeros
+from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
 
 
 class AdagradState(NamedTuple):
@@ -156,7 +156,7 @@ def adagrad_(w, g, state, eta=0.01, eps=1e-10):
     >>> w
     array([-1.])
     """
-    _adagrad(*flat(w, g, state.v), *cast(w, eta, eps))
+    run(_adagrad, (w, g, state.v), (eta, eps))
     return state
 
 
@@ -251,7 +251,7 @@ def rmsprop_(w, g, state, eta=0.001, beta=0.9, eps=1e-8):
     >>> w
     array([-1.99999998])
     """
-    _rmsprop(*flat(w, g, state.v), *cast(w, eta, beta, 1 - beta, eps))
+    run(_rmsprop, (w, g, state.v), (eta, beta, 1 - beta, eps))
     return state
 
 
@@ -352,7 +352,7 @@ def rmsprop_nesterov_(w, g, state, eta=0.001, beta=0.9, gamma=0.9, eps=1e-8):
     >>> w
     array([-3.79999996])
     """
-    _rmsprop_nesterov(*flat(w, g, state.v, state.u), *cast(w, eta, beta, 1 - beta, gamma, eps))
+    run(_rmsprop_nesterov, (w, g, state.v, state.u), (eta, beta, 1 - beta, gamma, eps))
     return state
 
 
@@ -449,5 +449,5 @@ def adadelta_(w, g, state, rho=0.95, eps=1e-6):
     >>> w
     array([-0.00447209,  0.00447214])
     """
-    _adadelta(*flat(w, g, state.v, state.u), *cast(w, rho, 1 - rho, eps))
+    run(_adadelta, (w, g, state.v, state.u), (rho, 1 - rho, eps))
     return state

@@ -100,12 +100,18 @@ def with_numbers(step, body, state_class, values):
     return update_
 
 
-def flat(*arrays):
-    """Views of contiguous arrays with one axis."""
-    return [a.reshape(-1) for a in arrays]
+def run(loop, arrays, *numbers):
+    """Run a compiled loop on contiguous arrays of one shape, taken as vectors, and on numbers in their dtype.
+
+    Numbers that stay the same from step to step stand in a tuple of their own.
+    """
+    w = arrays[0]
+    if w.ndim != 1:
+        arrays = [a.reshape(-1) for a in arrays]
+    loop(*arrays, *[x for few in numbers for x in cast(w.dtype.type, few)])
 
 
-def cast(w, *values):
-    """Numbers in the dtype of `w`, so that float32 stays float32 in compiled code."""
-    kind = w.dtype.type
-    return [kind(x) for x in values]
+@functools.lru_cache(maxsize=32)
+def cast(kind, numbers):
+    """Numbers in another type, so that float32 stays float32 in compiled code."""
+    return [kind(x) for x in numbers]

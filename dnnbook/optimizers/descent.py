@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import cast, first_state, flat, hold, in_place, zeros
+from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
 
 
 class MomentumState(NamedTuple):
@@ -74,7 +74,7 @@ def sgd_(w, g, eta=0.01):
     >>> w
     array([0., 3.])
     """
-    _sgd(*flat(w, g), *cast(w, eta))
+    run(_sgd, (w, g), (eta,))
 
 
 @first_state
@@ -163,7 +163,7 @@ def momentum_(w, g, state, eta=0.01, gamma=0.9):
     >>> w
     array([0.])
     """
-    _momentum(*flat(w, g, state.v), *cast(w, eta, gamma))
+    run(_momentum, (w, g, state.v), (eta, gamma))
     return state
 
 
@@ -266,7 +266,7 @@ def nesterov_(w, g, state, eta=0.01, gamma=0.9):
     >>> w
     array([0.])
     """
-    _momentum(*flat(w, g, state.v), *cast(w, eta, gamma))
+    run(_momentum, (w, g, state.v), (eta, gamma))
     return state
 
 
@@ -336,5 +336,5 @@ def nesterov_at_w_(w, g, state, eta=0.01, gamma=0.9):
     >>> w
     array([0.81])
     """
-    _nesterov_at_w(*flat(w, g, state.v), *cast(w, eta, gamma))
+    run(_nesterov_at_w, (w, g, state.v), (eta, gamma))
     return state

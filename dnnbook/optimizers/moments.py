@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import cast, first_state, flat, hold, in_place, zeros
+from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
 
 
 class AdamState(NamedTuple):
@@ -52,6 +52,11 @@ def adam_init(w):
 def _correction(beta, t):
     """1 minus the power of beta, without loss of digits where beta is nearly 1."""
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
+
+
+def _corrected(eta, beta1, beta2, t):
+    """What corrects the bias of both means without a division for each of their elements: the factors of m and of v."""
+    return eta / _correction(beta1, t), 1 / _correction(beta2, t)
 
 
 @checked
@@ -107,16 +112,16 @@ def adam(w, g, state, eta=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     t = state.t + 1
     m = beta1 * state.m + (1 - beta1) * g
     v = beta2 * state.v + (1 - beta2) * g * g
-    m_hat, v_hat = m / _correction(beta1, t), v / _correction(beta2, t)
-    return w - eta * m_hat / (np.sqrt(v_hat) + eps), AdamState(m, v, t)
+    rate, scale = _corrected(eta, beta1, beta2, t)
+    return w - rate * m / (np.sqrt(scale * v) + eps), AdamState(m, v, t)
 
 
 @kernel
-def _adam(w, g, m, v, eta, beta1, rest1, beta2, rest2, correction1, correction2, eps):
+def _adam(w, g, m, v, rate, scale, beta1, rest1, beta2, rest2, eps):
     for i in range(len(w)):
         m[i] = beta1 * m[i] + rest1 * g[i]
         v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
-        w[i] -= eta * (m[i] / correction1) / (np.sqrt(v[i] / correction2) + eps)
+        w[i] -= rate * m[i] / (np.sqrt(scale * v[i]) + eps)
 
 
 @in_place(adam, AdamState)
@@ -132,9 +137,9 @@ def adam_(w, g, state, eta=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     array([0.5       , 2.49999995])
     """
     t = state.t + 1
-    numbers = [eta, beta1, 1 - beta1, beta2, 1 - beta2, _correction(beta1, t), _correction(beta2, t), eps]
-    _adam(*flat(w, g, state.m, state.v), *cast(w, *numbers))
-    return state._replace(t=t)
+    factors = _corrected(eta, beta1, beta2, t)
+    run(_adam, (w, g, state.m, state.v), factors, (beta1, 1 - beta1, beta2, 1 - beta2, eps))
+    return AdamState(state.m, state.v, t)
 
 
 @checked
@@ -201,9 +206,8 @@ def adam_uncorrected_(w, g, state, eta=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     >>> w
     array([-1.58113878,  1.58113383])
     """
-    numbers = [eta, beta1, 1 - beta1, beta2, 1 - beta2, 1, 1, eps]
-    _adam(*flat(w, g, state.m, state.v), *cast(w, *numbers))
-    return state._replace(t=state.t + 1)
+    run(_adam, (w, g, state.m, state.v), (eta, 1.0, beta1, 1 - beta1, beta2, 1 - beta2, eps))
+    return AdamState(state.m, state.v, state.t + 1)
 
 
 @checked
@@ -262,16 +266,16 @@ def adamw(w, g, state, eta=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay
     t = state.t + 1
     m = beta1 * state.m + (1 - beta1) * g
     v = beta2 * state.v + (1 - beta2) * g * g
-    m_hat, v_hat = m / _correction(beta1, t), v / _correction(beta2, t)
-    return w - eta * (m_hat / (np.sqrt(v_hat) + eps) + weight_decay * w), AdamState(m, v, t)
+    rate, scale = _corrected(eta, beta1, beta2, t)
+    return w - (rate * m / (np.sqrt(scale * v) + eps) + eta * weight_decay * w), AdamState(m, v, t)
 
 
 @kernel
-def _adamw(w, g, m, v, eta, beta1, rest1, beta2, rest2, correction1, correction2, eps, weight_decay):
+def _adamw(w, g, m, v, rate, scale, beta1, rest1, beta2, rest2, eps, decay):
     for i in range(len(w)):
         m[i] = beta1 * m[i] + rest1 * g[i]
         v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
-        w[i] -= eta * ((m[i] / correction1) / (np.sqrt(v[i] / correction2) + eps) + weight_decay * w[i])
+        w[i] -= rate * m[i] / (np.sqrt(scale * v[i]) + eps) + decay * w[i]
 
 
 @in_place(adamw, AdamState)
@@ -287,6 +291,6 @@ def adamw_(w, g, state, eta=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_deca
     array([0.45      , 2.39999995])
     """
     t = state.t + 1
-    numbers = [eta, beta1, 1 - beta1, beta2, 1 - beta2, _correction(beta1, t), _correction(beta2, t), eps, weight_decay]
-    _adamw(*flat(w, g, state.m, state.v), *cast(w, *numbers))
-    return state._replace(t=t)
+    factors = _corrected(eta, beta1, beta2, t)
+    run(_adamw, (w, g, state.m, state.v), factors, (beta1, 1 - beta1, beta2, 1 - beta2, eps, eta * weight_decay))
+    return AdamState(state.m, state.v, t)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel, scalar
-from dnnbook.optimizers.common import cast, first_state, flat, hold, in_place, zeros
+from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
 
 
 class RpropState(NamedTuple):
@@ -187,7 +187,7 @@ def rprop_minus_(w, g, state, eta_plus=1.2, eta_minus=0.5, delta_min=1e-6, delta
     >>> w
     array([0.5, 1.5])
     """
-    _rprop_minus(*flat(w, g, state.g, state.delta), *cast(w, eta_plus, eta_minus, delta_min, delta_max))
+    run(_rprop_minus, (w, g, state.g, state.delta), (eta_plus, eta_minus, delta_min, delta_max))
     return state
 
 
@@ -273,7 +273,7 @@ def irprop_minus_(w, g, state, eta_plus=1.2, eta_minus=0.5, delta_min=1e-6, delt
     >>> w
     array([0.5, 1.5])
     """
-    _irprop_minus(*flat(w, g, state.g, state.delta), *cast(w, eta_plus, eta_minus, delta_min, delta_max))
+    run(_irprop_minus, (w, g, state.g, state.delta), (eta_plus, eta_minus, delta_min, delta_max))
     return state
 
 
@@ -373,7 +373,7 @@ def _rprop_plus(w, g, before, step, delta, back, eta_plus, eta_minus, delta_min,
         agreement = np.sign(before[i]) * np.sign(g[i])
         delta[i] = _size(agreement, delta[i], eta_plus, eta_minus, delta_min, delta_max)
         if agreement < 0:
-            step[i] = -step[i] if back else 0
+            step[i] = -step[i] if back > 0 else 0
         else:
             step[i] = -np.sign(g[i]) * delta[i]
         before[i] = 0 if agreement < 0 else g[i]
@@ -391,7 +391,7 @@ def rprop_plus_(w, g, state, eta_plus=1.2, eta_minus=0.5, delta_min=1e-6, delta_
     >>> w
     array([0.5, 1.5])
     """
-    _rprop_plus(*flat(w, g, state.g, state.step, state.delta), True, *cast(w, eta_plus, eta_minus, delta_min, delta_max))
+    run(_rprop_plus, (w, g, state.g, state.step, state.delta), (1.0, eta_plus, eta_minus, delta_min, delta_max))
     return state
 
 
@@ -500,5 +500,6 @@ def irprop_plus_(w, g, state, E, eta_plus=1.2, eta_minus=0.5, delta_min=1e-6, de
     >>> w
     array([0.5, 1.5])
     """
-    _rprop_plus(*flat(w, g, state.g, state.step, state.delta), E > state.E, *cast(w, eta_plus, eta_minus, delta_min, delta_max))
+    back = float(E > state.E)
+    run(_rprop_plus, (w, g, state.g, state.step, state.delta), (back, eta_plus, eta_minus, delta_min, delta_max))
     return state._replace(E=E)

@@ -157,7 +157,7 @@ def fit(
             )
             for a, b in zip(flat(params), flat(saved), strict=True):
                 a[...] = b
-    spaces = Workspaces(layers, params, x, t, loss, rng)
+    spaces = Workspaces(layers, params, x, t, loss, rng, copies=augment is not None)
 
     done = _Done(copy(params), best, history.best_epoch or 0, history.lengths())
     try:

@@ -67,6 +67,8 @@ class Workspaces:
         As in :func:`dnnbook.train.fit`; the arrays of `params` are used, not copied.
     x, t : ndarray
         Examples and targets that the batches are taken from.
+    copies : bool
+        Is a batch of all rows a copy too, which the caller may change?
 
     Attributes
     ----------
@@ -76,15 +78,17 @@ class Workspaces:
         The same in one vector, of which they are parts.
     """
 
-    def __init__(self, layers, params, x, t, loss, rng):
+    def __init__(self, layers, params, x, t, loss, rng, copies=False):
         self.vector, grads = together(layers, params)
         self.grads = network.trained(layers, grads)
-        self.x, self.t, self.made = x, t, {}
+        self.x, self.t, self.copies, self.made = x, t, copies, {}
         self.fixed = layers, params, self.grads
         self.rest = loss, rng
 
     def load(self, rows):
         """A batch in place: these rows, or all where `rows` is None."""
+        if rows is None and self.copies:
+            rows = np.arange(len(self.x))
         count = len(self.x) if rows is None else len(rows)
         if count not in self.made:
             x, t = (self.x, self.t) if rows is None else (np.empty((count, a.shape[1]), a.dtype) for a in (self.x, self.t))
