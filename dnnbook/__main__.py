@@ -15,7 +15,7 @@ def main(argv=None):
     )
     bench = commands.add_parser("bench", help="time the functions next to peers and to the limits of the machine")
     bench.add_argument("names", nargs="*", metavar="CASE", help="part of a case's name or size; all by default")
-    bench.add_argument("--peers", default="", metavar="torch,jax", help="frameworks to compare with; none by default")
+    bench.add_argument("--peers", default="", metavar="torch,jax", help="compare with these: torch, torch.compile, jax")
     bench.add_argument("--json", metavar="FILE", help="write what was measured to this file")
     bench.add_argument("--seconds", type=float, default=1.0, help="time for each case")
     options = parser.parse_args(argv)

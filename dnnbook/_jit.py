@@ -26,7 +26,8 @@ scalar = numba.njit(cache=True, error_model="numpy", inline="always")
 
 # To be compiled into the loop around it, whatever its length: a call inside would keep the loop from using vector registers.
 # FMA where the machine has it, but no reordering.
-number = numba.njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+NUMBER = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+number = numba.njit(cache=True, **NUMBER)
 """Compile a formula for one number."""
 
 
@@ -39,7 +40,7 @@ class Loops:
 
     def __init__(self, body):
         self.body, self.number, self.compiled, self.short = body, number(body), {}, None
-        self.cost = 1.0 if _calls_elementary(body) else 0.1  # nanoseconds for each number, about
+        self.cost = 1.0 if uses_elementary(body) else 0.1  # nanoseconds for each number, about
 
     def __call__(self, *values, out=None, share=False):
         arrays = [v for v in values if type(v) is np.ndarray and v.ndim]
@@ -112,12 +113,12 @@ class Loops:
         return numba.njit(cache=True, error_model="numpy", nogil=True)(space[name])
 
 
-def _calls_elementary(body):
+def uses_elementary(body):
     """Whether a formula uses one of the functions of :mod:`dnnbook._elementary`, itself or in a helper: it is a long one."""
     if body.__module__ == "dnnbook._elementary":
         return True
     used = [body.__globals__.get(n) for n in body.__code__.co_names]
-    return any(_calls_elementary(f.py_func) for f in used if hasattr(f, "py_func"))
+    return any(uses_elementary(f.py_func) for f in used if hasattr(f, "py_func"))
 
 
 def elementwise(body):

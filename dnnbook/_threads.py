@@ -54,16 +54,18 @@ class _Task:
         self.done = True
         self.end.release()
 
-    def wait(self):
-        """Until the loop has ended, even if the user interrupts: it still writes. The interrupt comes out afterwards."""
-        interrupt = None
-        while not self.done:
+
+def _wait(tasks):
+    """Until all have ended, even if the user interrupts: they still write. The interrupt comes out afterwards."""
+    interrupt = None
+    for task in tasks:
+        while not task.done:
             try:
-                self.end.acquire()
+                task.end.acquire()
             except BaseException as error:
                 interrupt = error
-        if interrupt is not None:
-            raise interrupt
+    if interrupt is not None:
+        raise interrupt
 
 
 class _Worker:
@@ -155,8 +157,7 @@ def _spread(loop, args, workers):
             worker.give(task)
         loop(*first)
     finally:
-        for task in given:
-            task.wait()
+        _wait(given)
     for task in given:
         if task.error is not None:
             raise task.error

@@ -115,12 +115,21 @@ def test_the_reference_is_held_against_the_print(monkeypatch):
 
 
 def test_code_is_body_and_helpers_without_docstring():
-    text = every32.code(activations.softplus_grad2)
-    assert "def softplus_grad2(z):" in text
-    assert "_sigmoid_grad(z)" in text
-    assert "e / ((1 + e) * (1 + e))" in text  # of the helper
+    text = every32.code(activations.leaky_relu)
+    assert "def leaky_relu(z, alpha=0.01):" in text
+    assert "_leaky(z, alpha)" in text
+    assert "0.0 if alpha == 0 and z < 0" in text  # of the helper
     assert "Parameters" not in text
     assert every32.code(activations.relu) != every32.code(activations.relu6)
+
+
+def test_the_elementary_functions_count_where_they_are_used(monkeypatch):
+    names = ("sigmoid", "softplus_grad2", "exp", "relu", "leaky_relu")
+    before = {n: every32.source_hash.__wrapped__(n) for n in names}
+    source = every32.inspect.getsource
+    monkeypatch.setattr(every32.inspect, "getsource", lambda x: source(x) + "#" * (x is every32._elementary))
+    changed = [n for n in names if every32.source_hash.__wrapped__(n) != before[n]]
+    assert changed == ["sigmoid", "softplus_grad2", "exp"]
 
 
 def test_kept_results_are_within_their_bounds_and_speak_about_this_code():
@@ -166,4 +175,4 @@ def test_command(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(["verify", "--all-float32", "maxout"])
     known = ", ".join(every32.names())
-    assert capsys.readouterr().err == f"python -m dnnbook: no activation of one number is called maxout; known: {known}\n"
+    assert capsys.readouterr().err == f"python -m dnnbook: no function of one number is called maxout; known: {known}\n"

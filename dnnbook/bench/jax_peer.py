@@ -1,8 +1,9 @@
-"""The same work in JAX, compiled: one function per operation, one scan over the batches of an epoch."""
+"""The same work in JAX, compiled: one function per operation, one scan over the batches of an epoch, optimizers of optax."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 NAME = "jax"
 ACTIVATIONS = {
@@ -15,24 +16,46 @@ ACTIVATIONS = {
     "elu": jax.nn.elu,
     "relu6": jax.nn.relu6,
     "softplus": jax.nn.softplus,
+    "noisy_relu": lambda z, noise: jax.nn.relu(z + noise),
+    "prelu": lambda z, alpha: jnp.where(z > 0, z, alpha * z),
+    "softmax": jax.nn.softmax,
+    "log_softmax": jax.nn.log_softmax,
+    "maxout": lambda z: z.max(axis=-1),
 }
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+OPTIMIZERS = {
+    "sgd": lambda: optax.sgd(0.01),
+    "momentum": lambda: optax.sgd(0.01, momentum=0.9),
+    "nesterov_at_w": lambda: optax.sgd(0.01, momentum=0.9, nesterov=True),
+    "adagrad": lambda: optax.adagrad(0.01, initial_accumulator_value=0.0, eps=1e-10),
+    "rmsprop": lambda: optax.rmsprop(0.001, decay=0.9, eps=1e-8, eps_in_sqrt=False),
+    "adadelta": lambda: optax.adadelta(1.0, rho=0.95, eps=1e-6),
+    "adam": lambda: optax.adam(0.001),
+    "adamw": lambda: optax.adamw(0.001, weight_decay=0.01),
+}
 
 
 def version():
-    return f"JAX {jax.__version__}"
+    return f"JAX {jax.__version__}, optax {optax.__version__}"
 
 
-def wait(f):
-    """JAX answers before it has computed: wait for it."""
-    return lambda *args: jax.block_until_ready(f(*args))
+def waiting(f, *arrays, **options):
+    """A run of a compiled function on these arrays. JAX answers before it has computed: wait for it."""
+    f, arrays = jax.jit(f, **options), [jnp.asarray(a) for a in arrays]
+    return lambda: jax.block_until_ready(f(*arrays))
 
 
-def activation(name, z):
+def backward(f, take=None):
+    """The vector-Jacobian product of f, with respect to all its arguments or one of them."""
+    return lambda g, *args: jax.vjp(f, *args)[1](g)[take if take is not None else slice(None)]
+
+
+def activation(name, g, z, *beside):
+    """{function: run}; derivatives of one number are asked for with g = 1."""
     f = ACTIVATIONS[name]
-    forward, derivative = jax.jit(f), jax.jit(lambda z: jax.vjp(f, z)[1](jnp.ones_like(z))[0])
-    z = jnp.asarray(z)
-    return lambda: wait(forward)(z), lambda: wait(derivative)(z)
+    runs = {name: waiting(f, z, *beside), name + "_vjp": waiting(backward(f), g, z, *beside)}
+    if z.shape == g.shape:
+        runs[name + "_grad"] = waiting(lambda z, *beside: backward(f, 0)(jnp.ones_like(z), z, *beside), z, *beside)
+    return runs
 
 
 def loss(z, y):
@@ -40,98 +63,112 @@ def loss(z, y):
 
 
 def softmax_cross_entropy(z, y):
-    z, y = jnp.asarray(z), jnp.asarray(y)
-    value, gradient = wait(jax.jit(loss)), wait(jax.jit(jax.grad(loss)))
-    return lambda: value(z, y), lambda: gradient(z, y)
+    return {"softmax_cross_entropy": waiting(loss, z, y), "softmax_cross_entropy_grad": waiting(jax.grad(loss), z, y)}
 
 
-def normalize(x, gamma, beta, eps=1e-5):
-    mu = x.mean(axis=0)
-    return gamma * (x - mu) * jax.lax.rsqrt(((x - mu) ** 2).mean(axis=0) + eps) + beta
+def normalize(x, gamma, beta, mu, var, eps=1e-5):
+    return gamma * (x - mu) * jax.lax.rsqrt(var + eps) + beta
+
+
+def by_batch(x, gamma, beta):
+    return normalize(x, gamma, beta, x.mean(axis=0), x.var(axis=0))
 
 
 def batch_norm(x, g, gamma, beta):
-    x, g, gamma, beta = map(jnp.asarray, (x, g, gamma, beta))
-    forward = wait(jax.jit(normalize))
-    backward = wait(jax.jit(lambda g, *a: jax.vjp(normalize, *a)[1](g)))
-    return lambda: forward(x, gamma, beta), lambda: backward(g, x, gamma, beta)
+    return {
+        "batch_norm": waiting(by_batch, x, gamma, beta),
+        "batch_norm_vjp": waiting(backward(by_batch), g, x, gamma, beta),
+    }
 
 
 def dropout(x, mask, keep):
-    f = wait(jax.jit(lambda x, m: m / keep * x))
-    x, mask = jnp.asarray(x), jnp.asarray(mask)
-    return lambda: f(x, mask)
-
-
-def adam(w, g, m, v, t):
-    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g * g
-    return w - 1e-3 * (m / (1 - BETA1**t)) / (jnp.sqrt(v / (1 - BETA2**t)) + EPS), m, v
+    return waiting(lambda x, m: m / keep * x, x, mask)
 
 
 def step(name, w, g):
-    """One step by hand for the optimizers that training uses most; memory is given back to it."""
-    rules = {
-        "sgd": (0, lambda t, w, g: (w - 0.01 * g,)),
-        "momentum": (1, lambda t, w, g, v: (w + 0.9 * v - 0.01 * g, 0.9 * v - 0.01 * g)),
-        "adam": (2, lambda t, w, g, m, v: adam(w, g, m, v, t)),
-    }
-    if name not in rules:
+    """One compiled step; it may write into the memory that it is given."""
+    if name not in OPTIMIZERS:
         return None
-    count, rule = rules[name]
-    f = jax.jit(rule, donate_argnums=(1, *range(3, 3 + count)))
-    g, state, t = jnp.asarray(g), [jnp.asarray(w)] + [jnp.zeros_like(jnp.asarray(g)) for _ in range(count)], [0]
+    optimizer = OPTIMIZERS[name]()
+
+    def update(w, state, g):
+        change, state = optimizer.update(g, state, w)
+        return optax.apply_updates(w, change), state
+
+    f = jax.jit(update, donate_argnums=(0, 1))
+    g, w = jnp.asarray(g), jnp.array(w)
+    state = jax.tree.map(jnp.array, optimizer.init(w))
 
     def run():
-        t[0] += 1
-        state[:] = jax.block_until_ready(f(jnp.float32(t[0]), state[0], g, *state[1:]))
+        nonlocal w, state
+        w, state = jax.block_until_ready(f(w, state, g))
+        return w
 
     return run
 
 
 def network(net, params, x, labels):
-    """{what: run} for a network; dropout draws its masks inside."""
-    function = ACTIVATIONS[net.activation]
-    start = [tuple(map(jnp.asarray, p[:2])) for p in params if p]  # W, b and gamma, beta
+    """{what: run} for a network; dropout draws its masks inside, batch norm keeps its running statistics."""
+    function, depth = ACTIVATIONS[net.activation], len(net.sizes) - 1
+    start = [tuple(map(jnp.asarray, p[:2])) for p in params if p]  # W, b and gamma, beta in turn
+    running = [tuple(map(jnp.asarray, p[2:])) for p in params if len(p) == 4]  # mean and variance
     x, y = jnp.asarray(x), jnp.asarray(np.eye(net.sizes[-1], dtype=np.float32)[labels])
 
-    def model(weights, x, key=None):
-        weights = list(weights)
-        for i in range(len(net.sizes) - 1):
-            W, b = weights.pop(0)
+    def predict(weights, running, x):
+        weights, running = iter(weights), iter(running)
+        for i in range(depth):
+            W, b = next(weights)
             x = x @ W + b
-            if i < len(net.sizes) - 2:
-                x = normalize(x, *weights.pop(0)) if net.batch_norm else x
-                x = function(x)
-                if net.dropout and key is not None:
-                    key, one = jax.random.split(key)
-                    x = x * jax.random.bernoulli(one, 1 - net.dropout, x.shape) / (1 - net.dropout)
+            if i < depth - 1:
+                x = function(normalize(x, *next(weights), *next(running)) if net.batch_norm else x)
         return x
 
-    slope = jax.value_and_grad(lambda weights, x, y, key: loss(model(weights, x, key), y))
+    def training_loss(weights, running, x, y, key):
+        weights, running, moved = iter(weights), iter(running), []
+        for i in range(depth):
+            W, b = next(weights)
+            x = x @ W + b
+            if i < depth - 1:
+                if net.batch_norm:
+                    mu, var, n = x.mean(axis=0), x.var(axis=0), len(x)
+                    mean, spread = next(running)
+                    moved.append((0.9 * mean + 0.1 * mu, 0.9 * spread + 0.1 * var * n / (n - 1)))
+                    x = normalize(x, *next(weights), mu, var)
+                x = function(x)
+                if net.dropout:
+                    keep = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - net.dropout, x.shape)
+                    x = jnp.where(keep, x / (1 - net.dropout), 0)
+        return loss(x, y), moved
+
+    slope = jax.value_and_grad(training_loss, has_aux=True)
+    adam = OPTIMIZERS["adam"]()
 
     def one(carry, rows):
-        weights, m, v, t, key = carry
+        weights, running, state, key = carry
         key, now = jax.random.split(key)
-        E, grads = slope(weights, x[rows], y[rows], now)
-        leaves = (jax.tree.leaves(tree) for tree in (weights, grads, m, v))
-        moved = zip(*[adam(*a, t) for a in zip(*leaves, strict=True)], strict=True)
-        weights, m, v = (jax.tree.unflatten(jax.tree.structure(weights), new) for new in moved)
-        return (weights, m, v, t + 1, key), E
+        (E, running), grads = slope(weights, running, x[rows], y[rows], now)
+        change, state = adam.update(grads, state)
+        return (optax.apply_updates(weights, change), running, state, key), E
 
-    def whole(weights, order):
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        carry = weights, zeros, zeros, jnp.float32(1), jax.random.key(0)
+    def whole(weights, running, order):
+        carry = weights, running, adam.init(weights), jax.random.key(0)
         full = len(order) // net.batch * net.batch
         carry, E = jax.lax.scan(one, carry, order[:full].reshape(-1, net.batch))
+        E = E.sum() * net.batch
         if full < len(order):
-            carry, _ = one(carry, order[full:])
-        return carry[0], E
+            carry, last = one(carry, order[full:])
+            E += last * (len(order) - full)
+        return E / len(order), carry
 
-    predict, gradients, epoch = wait(jax.jit(model)), wait(jax.jit(slope)), wait(jax.jit(whole))
+    forward, gradients, epoch = jax.jit(predict), jax.jit(slope), jax.jit(whole)
     xb, yb, key = x[: net.batch], y[: net.batch], jax.random.key(0)
 
+    def train():
+        order = np.random.default_rng(0).permutation(len(x))
+        return float(jax.block_until_ready(epoch(start, running, order))[0])
+
     return {
-        "forward": lambda: predict(start, xb),
-        "forward and backward": lambda: gradients(start, xb, yb, key),
-        "training epoch": lambda: epoch(start, jnp.asarray(np.random.default_rng(0).permutation(len(x)))),
+        "forward": lambda: jax.block_until_ready(forward(start, running, xb)),
+        "forward and backward": lambda: float(jax.block_until_ready(gradients(start, running, xb, yb, key))[0][0]),
+        "training epoch": train,
     }

@@ -2,10 +2,13 @@
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numba
 import numpy as np
 
+from dnnbook import _threads
 from dnnbook.bench.timing import in_turns
 
 
@@ -19,30 +22,73 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def libraries():
-    """Versions, and the BLAS in use with its kernel and threads."""
-    from threadpoolctl import threadpool_info
+def blas():
+    """The BLAS libraries in this process, each with its owner, kernel and threads; compiled code uses SciPy's."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError as error:
+        raise ImportError("bench needs threadpoolctl, which is not installed: pip install 'dnnbook[bench]'") from error
+    import scipy.linalg.cython_blas  # noqa: F401 - loads the library that compiled code calls
 
     pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
+    return [
+        f"{Path(p['filepath']).parent.name}: {p['internal_api']} {p['version']}, "
+        f"{p.get('architecture', 'unknown')} kernels, {p['num_threads']} threads"
+        for p in pools
+    ]
+
+
+def threading_layer():
+    """Numba's threading layer, if a function has started it."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return "not started"
+
+
+def settings():
+    """The variables in the environment that change how libraries use the machine."""
+    known = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "BLIS_", "VECLIB_")
+    return {k: x for k, x in sorted(os.environ.items()) if k.startswith(known) and k != "NUMBA_CACHE_DIR"}
+
+
+def cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def limits(size=2048, numbers=10_000_000, seconds=2.0):
+    """The highest rates measured: a float32 matrix product in GFLOP/s, and a copy in GB/s, bytes read and written.
+
+    The copy is tried on one thread and on all cores; where one core cannot fill the memory bus, the second is the limit.
+    """
+    rng = np.random.default_rng(0)
+    a, b = (rng.random((size, size), np.float32) for _ in range(2))
+    c, x = np.empty_like(a), np.ones(numbers, np.float32)
+    y = np.zeros_like(x)
+    parts = list(zip(np.array_split(y, cores()), np.array_split(x, cores()), strict=True))
+    with ThreadPoolExecutor(cores()) as pool:
+        runs = {
+            "product": lambda: np.dot(a, b, out=c),
+            "one": lambda: np.copyto(y, x),
+            "all": lambda: list(pool.map(lambda pair: np.copyto(*pair), parts)),
+        }
+        times = in_turns(runs, seconds)  # with a rest: the matrix product leaves threads awake
+    one, every = (2e-9 * x.nbytes / min(times[which].each) for which in ("one", "all"))
+    return {"gflops": 2e-9 * size**3 / min(times["product"].each), "gbs": max(one, every), "gbs_one_thread": one}
+
+
+def describe(**sizes):
+    """The machine, its libraries and its limits."""
     return {
+        "processor": processor(),
+        "cores": cores(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
-        "threading layer": numba.config.THREADING_LAYER,
-        "blas": [f"{p['internal_api']} {p['version']}, {p.get('architecture')}, {p['num_threads']} threads" for p in pools],
+        "loop_threads": _threads.cores(),
+        "threading_layer": threading_layer(),
+        "blas": blas(),
+        "settings": settings(),
+        **limits(**sizes),
     }
-
-
-def limits(size=2048, numbers=10_000_000):
-    """The measured rate of a float32 matrix product in GFLOP/s, and of a copy in GB/s (bytes read and written)."""
-    rng = np.random.default_rng(0)
-    a, b = (rng.random((size, size), np.float32) for _ in range(2))
-    x = rng.random(numbers, np.float32)
-    c, y = np.empty_like(a), np.empty_like(x)
-    times = in_turns({"product": lambda: np.dot(a, b, out=c), "copy": lambda: np.copyto(y, x)}, seconds=2)
-    return {"gflops": 2e-9 * size**3 / min(times["product"].each), "gbs": 2e-9 * x.nbytes / min(times["copy"].each)}
-
-
-def describe():
-    """The machine, its libraries and its limits."""
-    return {"processor": processor(), "cores": os.cpu_count(), **libraries(), **limits()}

@@ -1,168 +1,164 @@
-"""The command: runs the cases and prints the table."""
+"""The command: runs the cases that are asked for, and keeps what they took."""
 
 import importlib
 import json
-import math
 import os
-import subprocess
-import sys
+import time
+from functools import partial
 from pathlib import Path
 
 from dnnbook import __version__
-from dnnbook.bench import cases, machine
-from dnnbook.bench.timing import in_turns, ratio
+from dnnbook.bench import cases, machine, report, start
+from dnnbook.bench.timing import Times, in_turns, ratio, seconds_per_call
 
-PEERS = ("torch", "jax")
-START = {  # from a fresh process to a trained small network
-    "dnnbook": """
-import numpy as np
-from dnnbook import network, train
-rng = np.random.default_rng(0)
-x, y = rng.random((100, 20), np.float32), rng.integers(3, size=100)
-layers = network.mlp([20, 10, 3])
-train.fit(layers, network.init(layers, rng), x, y, epochs=2, rng=rng, progress=False)
-""",
-    "torch": """
-import torch
-x, y = torch.rand(100, 20), torch.randint(3, (100,))
-model = torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.ReLU(), torch.nn.Linear(10, 3))
-optimizer = torch.optim.Adam(model.parameters())
-for _ in range(2):
-    for rows in torch.randperm(100).split(32):
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
-        optimizer.step()
-""",
-    "jax": """
-import jax, jax.numpy as jnp, numpy as np
-rng = np.random.default_rng(0)
-x, y = rng.random((100, 20), np.float32), np.eye(3, dtype=np.float32)[rng.integers(3, size=100)]
-w = [(rng.random(s, np.float32) - 0.5, np.zeros(s[1], np.float32)) for s in ((20, 10), (10, 3))]
-def loss(w, x, y):
-    for W, b in w[:-1]:
-        x = jax.nn.relu(x @ W + b)
-    return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(x @ w[-1][0] + w[-1][1]), axis=1))
-step = jax.jit(lambda w, x, y: jax.tree.map(lambda a, g: a - 0.1 * g, w, jax.grad(loss)(w, x, y)))
-for _ in range(2):
-    for rows in np.split(rng.permutation(100)[:96], 3):
-        w = step(w, x[rows], y[rows])
-jax.block_until_ready(w)
-""",
-}
+PEERS = {"torch": "torch_peer", "torch.compile": "torch_compile_peer", "jax": "jax_peer"}
+RECORD = Path(__file__).with_name("record.json")
+STARTS = {"empty cache": 20.0, "warm cache": 1.5}  # from a fresh process to the first result: seconds that it may take
 
 
-def bench(names=(), peers=(), file=None, seconds=1.0):
+def bench(names=(), peers=(), file=None, seconds=1.0, listing=cases.listing, limits=None):
     """Run the cases whose name or size holds one of `names` (all of them by default), and print a line for each.
 
     Parameters
     ----------
     names : sequence of str
-        Parts of names.
+        Parts of names or sizes.
     peers : sequence of str
-        ``"torch"``, ``"jax"``.
+        ``"torch"``, ``"torch.compile"``, ``"jax"``.
     file : str, optional
         Where to write everything measured, as JSON.
     seconds : float
         About how long each case may take.
+    listing : function
+        Gives the entries to choose from.
+    limits : dict, optional
+        Sizes for :func:`dnnbook.bench.machine.limits`.
 
     Returns
     -------
     dict
-        What is written to the file.
+        What is written to the file: ``machine``, ``peers``, and ``cases``, one entry for each line of the table.
 
     Raises
     ------
     ValueError
-        An unknown peer, or no case of that name.
+        An unknown peer, no case of that name, a number of seconds below 0, or a file in a folder that does not exist.
     ImportError
-        A peer is not installed.
+        A peer, or threadpoolctl, is not installed.
     """
     if unknown := set(peers) - set(PEERS):
         raise ValueError(f"bench: no peer is called {', '.join(sorted(unknown))}; known: {', '.join(PEERS)}")
-    modules = [importlib.import_module(f"dnnbook.bench.{name}_peer") for name in peers]
+    if not seconds >= 0:
+        raise ValueError(f"bench: seconds is {seconds}, expected a number in [0, inf)")
+    if file and not Path(file).resolve().parent.is_dir():
+        raise ValueError(f"bench: {file} is in a folder that does not exist")
+    entries = [e for e in listing() if chosen(names, e.name, e.size)]
+    starts = [kind for kind in STARTS if chosen(names, "first result", kind)]
+    if not entries and not starts:
+        raise ValueError(f"bench: no case is called {', '.join(names)}")
+    modules = [peer(name) for name in peers]
     result = {
         "dnnbook": __version__,
-        "machine": machine.describe(),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": command(names, peers, seconds),
+        "machine": machine.describe(**(limits or {})),
         "peers": {m.NAME: m.version() for m in modules},
         "cases": [],
     }
-    print_machine(result)
-    for case in cases.all_cases(modules):
-        if chosen(names, case.name, case.size):
-            result["cases"].append(row(case, in_turns(case.runs, seconds), result["machine"]))
-            print_row(result["cases"][-1])
-    if chosen(names, "first result", "fresh process"):
-        runs = {name: lambda code=START[name]: fresh(code) for name in ("dnnbook", *peers)}
-        case = cases.Case("first result", "fresh process", 0, 0, runs)
-        result["cases"].append(row(case, in_turns(runs, 0, (3, 3)), result["machine"]))
-        print_row(result["cases"][-1])
-    if not result["cases"]:
-        raise ValueError(f"bench: no case is called {', '.join(names)}")
-    print_summary(result)
+    report.head(result)
+    for line in lines(entries, starts, modules, seconds, result["machine"]):
+        result["cases"].append(line)
+        report.line(line)
+    result["machine"]["threading_layer"] = machine.threading_layer()
+    report.summary(result)
     if file:
         write(file, json.dumps(result, indent=1))
     return result
+
+
+def recorded(file=RECORD):
+    """What a run wrote to a file: by default the run with peers that the book shows, kept with the package.
+
+    Parameters
+    ----------
+    file : path
+        A file of ``python -m dnnbook bench --json``.
+
+    Returns
+    -------
+    dict
+        As of :func:`bench`.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    """
+    return json.loads(Path(file).read_text("utf-8"))
+
+
+def peer(name):
+    """The module of a peer; an error that says what to install."""
+    try:
+        return importlib.import_module(f"dnnbook.bench.{PEERS[name]}")
+    except ImportError as error:
+        missing = f"bench: the peer {name} needs {error.name}, which is not installed: pip install 'dnnbook[peers]'"
+        raise ImportError(missing) from error
+
+
+def command(names, peers, seconds):
+    """What to type for the same run."""
+    words = ["python -m dnnbook bench", *(f'"{n}"' if " " in n else n for n in names)]
+    words += [f"--peers {','.join(peers)}"] * bool(peers) + [f"--seconds {seconds:g}"] * (seconds != 1.0)
+    return " ".join(words)
 
 
 def chosen(names, *words):
     return not names or any(part in word for part in names for word in words)
 
 
-def fresh(code):
-    subprocess.run([sys.executable, "-c", code], check=True)
+def lines(entries, starts, modules, seconds, limits):
+    """Measure one after the other."""
+    for entry in entries:
+        case = entry.make(modules)
+        yield row(entry, in_turns(case.runs, seconds), limits, case)
+        del case  # before the next one's arrays are made
+    if starts:
+        yield from first_results(starts, [m.NAME for m in modules if m.NAME in start.SCRIPTS])
 
 
-def row(case, times, limits):
+def first_results(kinds, peers):
+    """From a fresh process to a trained small network, with the cache of compiled functions empty and full."""
+    with start.Starts() as ours:
+        counts = {"empty cache": start.compiled(start.SCRIPTS["dnnbook"], ours.warm)}
+        counts["warm cache"] = start.compiled(start.SCRIPTS["dnnbook"], ours.warm)
+        for kind in kinds:
+            runs = {"dnnbook": ours.empty}
+            if kind == "warm cache":
+                runs = {"dnnbook": ours.filled, **{name: partial(start.fresh, start.SCRIPTS[name]) for name in peers}}
+            entry = cases.Entry("start", "first result", kind, None)
+            times = {name: [] for name in runs}
+            for _ in range(3):  # no warm-up: each process is a first one
+                for name, run in runs.items():
+                    times[name].append(seconds_per_call(run, 1))
+            line = row(entry, {name: Times(each[0], each) for name, each in times.items()}, {})
+            yield line | {"limit": STARTS[kind], "compiled": counts[kind]._asdict()}
+
+
+def row(entry, times, limits, case=None):
     """One case as plain data."""
     ours = times["dnnbook"]
-    out = {"name": case.name, "size": case.size, "seconds": {k: t.median for k, t in times.items()}}
+    out = {"group": entry.group, "name": entry.name, "size": entry.size, "rounds": len(ours.each)}
+    out["seconds"] = {k: t.median for k, t in times.items()}
     out["first"] = {k: t.first for k, t in times.items() if k != "copy"}
-    out["rounds"] = len(ours.each)
     out["ratios"] = {k: ratio(ours, t)._asdict() for k, t in times.items() if k != "dnnbook"}
-    if case.flops:
+    if case and case.flops:
         out["gflops"] = 1e-9 * case.flops / ours.median
         out["share"] = out["gflops"] / limits["gflops"]
-    if case.bytes:
+    if case and case.bytes:
         out["gbs"] = 1e-9 * case.bytes / ours.median
         out["share"] = out["gbs"] / limits["gbs"]
     return out
-
-
-def print_machine(result):
-    m = result["machine"]
-    print(f"dnnbook {result['dnnbook']} on {m['processor']}, {m['cores']} cores, float32")
-    print(f"Python {m['python']}, NumPy {m['numpy']}, Numba {m['numba']}; BLAS: {'; '.join(m['blas'])}")
-    print(f"limits: matrix product {m['gflops']:.0f} GFLOP/s, copy {m['gbs']:.1f} GB/s")
-    for text in result["peers"].values():
-        print(text)
-    print("\nratios: ours over theirs, median and middle half of the rounds; below 1 we are faster")
-    print(f"{'what':28}{'size':44}{'time':>10}{'of limit':>9}  first call  ratios", flush=True)
-
-
-def print_row(r):
-    share = f"{100 * r['share']:.0f} %" if "share" in r else ""
-    ratios = "  ".join(f"{k} {x['median']:.2f} ({x['low']:.2f}-{x['high']:.2f})" for k, x in r["ratios"].items())
-    print(
-        f"{r['name']:28}{r['size']:44}{duration(r['seconds']['dnnbook']):>10}{share:>9}"
-        f"  {duration(r['first']['dnnbook']):>10}  {ratios}",
-        flush=True,
-    )
-
-
-def print_summary(result):
-    for peer in result["peers"]:
-        for what in ("training epoch",):
-            found = [r["ratios"][peer]["median"] for r in result["cases"] if r["name"] == what and peer in r["ratios"]]
-            if found:
-                mean = math.exp(sum(map(math.log, found)) / len(found))
-                print(f"{what}: geometric mean {mean:.2f} of {peer}'s time, worst {max(found):.2f}")
-
-
-def duration(seconds):
-    for unit, size in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
 
 
 def write(file, text):
@@ -170,7 +166,7 @@ def write(file, text):
     path = Path(file)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(text)
+        part.write_text(text, "utf-8")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

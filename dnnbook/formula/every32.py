@@ -1,7 +1,8 @@
 """Every float32 number: activations of one number in float32 against float64, over all 2^32 inputs.
 
-The float64 function is the reference; samples hold it against the print first. The results are kept in ``every32.json``
-beside this file, each with a hash of the code that it speaks about: where that has changed, the result is stale.
+The float64 function is the reference; samples hold it against the print first. The elementary functions that have no print
+(:mod:`dnnbook._elementary`) are held against those of NumPy. The results are kept in ``every32.json`` beside this file, each
+with a hash of the code that it speaks about: where that has changed, the result is stale.
 """
 
 import ast
@@ -21,13 +22,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dnnbook import _jit, activations
+from dnnbook import _elementary, _jit, activations
 from dnnbook.formula import compare, files
 from dnnbook.formula.model import load
 
 FILE = Path(__file__).with_suffix(".json")
 INPUTS = 2**32
 TASK, BLOCK = 2**24, 2**18  # inputs of one job, and of one call
+ELEMENTARY = {"exp": np.exp, "expm1": np.expm1, "log1p": np.log1p}
 STRAIGHT = {"linear", "relu", "absolute_relu", "leaky_relu", "relu6"}  # made of straight pieces: rounded correctly
 MOST_ULP = 2.0
 SAMPLES = 600
@@ -36,13 +38,13 @@ REFERENCE = 1e-3  # the float64 function is this close to the print, in ULP of f
 
 
 def names():
-    """Activations, and their derivatives, that take one array."""
+    """Activations, and their derivatives, that take one array; and elementary functions."""
 
     def one_array(f):
         arrays = [a.kind == "array" for a in f.contract.arguments] if hasattr(f, "contract") else []
         return sum(arrays) == 1 and f.contract.is_elementwise
 
-    return [n for n in activations.__all__ if one_array(getattr(activations, n))]
+    return [n for n in activations.__all__ if one_array(getattr(activations, n))] + list(ELEMENTARY)
 
 
 def is_straight(name):
@@ -102,14 +104,31 @@ def inputs(start, stop, step):
     return np.arange(start, stop, step, dtype=np.uint64).astype(np.uint32).view(np.float32)
 
 
+@functools.cache
+def elementary(name):
+    """One of the elementary functions, for arrays."""
+    return _jit.Loops(getattr(_elementary, name).py_func)
+
+
+def functions(name):
+    """What is tried with float32 numbers, and what with the same numbers in float64."""
+    if name in ELEMENTARY:
+        return elementary(name), ELEMENTARY[name]
+    f, single, double = getattr(activations, name), numbers(name, np.float32), numbers(name, float)
+    return (lambda z: f(z, *single)), (lambda z: f(z, *double))
+
+
+def path(name):
+    return f"dnnbook.{'_elementary' if name in ELEMENTARY else 'activations'}.{name}"
+
+
 def task(name, start, stop, step):
     """(worst error, input) over bit patterns start, start + step, ..."""
-    f, found = getattr(activations, name), (-1.0, 0.0)
-    single, double = numbers(name, np.float32), numbers(name, float)
+    (f, reference), found = functions(name), (-1.0, 0.0)
     for low in range(start, stop, BLOCK * step):
         z = inputs(low, min(low + BLOCK * step, stop), step)
-        with np.errstate(invalid="ignore"):  # a signaling NaN becomes a quiet one
-            got, exact = f(z, *single), f(z.astype(np.float64), *double)
+        with np.errstate(all="ignore"):  # a signaling NaN becomes a quiet one; NumPy's functions tell of overflow
+            got, exact = f(z), reference(z.astype(np.float64))
         worst, at = furthest(got, exact)
         if is_straight(name) and worst <= 0.5 and (i := first_unequal(got, exact)) >= 0:
             worst, at = math.inf, i
@@ -136,7 +155,7 @@ def measure(name, step=1, workers=1):
     Mismatch
         If the float64 function is no good reference.
     """
-    apart = reference_error(name)
+    apart = 0.0 if name in ELEMENTARY else reference_error(name)
     if apart > REFERENCE:
         raise compare.Mismatch(f"dnnbook.activations.{name}: float64 is {apart:.2g} ULP of float32 from the print")
     starts = range(0, INPUTS, TASK) if step == 1 else [0]
@@ -162,13 +181,18 @@ def code(function):
     lines = text.splitlines()
     out = [lines[node.lineno - 1], *lines[first.lineno - 1 :]]
     helpers = (body.__globals__.get(n) for n in sorted(body.__code__.co_names))
-    return "\n".join([*out, *(code(h) for h in helpers if hasattr(h, "py_func"))])
+    own = [h for h in helpers if hasattr(h, "py_func") and h.py_func.__module__ == body.__module__]
+    return "\n".join([*out, *map(code, own)])
 
 
 @functools.cache
 def source_hash(name):
     """A hash of what the float32 results of a function rest on in this package."""
-    text = code(getattr(activations, name)) + inspect.getsource(_jit)
+    text = inspect.getsource(_jit.Loops.compile) + repr(sorted(_jit.NUMBER.items()))
+    if name not in ELEMENTARY:
+        text += code(getattr(activations, name))
+    if name in ELEMENTARY or _jit.uses_elementary(inspect.unwrap(getattr(activations, name))):
+        text += inspect.getsource(_elementary)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -177,10 +201,10 @@ def kept():
     return json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
 
 
-def entry(path):
-    """What is known about a formula: its row of the file and whether its code has changed since, or None."""
-    row = kept().get(path)
-    return row and row | {"stale": row["source"] != source_hash(path.rpartition(".")[2])}
+def entry(where):
+    """What is known about a function: its row of the file and whether its code has changed since, or None."""
+    row = kept().get(where)
+    return row and row | {"stale": row["source"] != source_hash(where.rpartition(".")[2])}
 
 
 def commit():
@@ -192,13 +216,13 @@ def commit():
 def verify(asked=(), workers=None, out=print):
     """Measure functions over all inputs and keep the results; True if all are within their bound."""
     if unknown := [n for n in asked if n not in names()]:
-        raise ValueError(f"no activation of one number is called {', '.join(unknown)}; known: {', '.join(names())}")
+        raise ValueError(f"no function of one number is called {', '.join(unknown)}; known: {', '.join(names())}")
     good = True
     for name in asked or names():
         row = measure(name, workers=workers or os.cpu_count())
         row |= {"date": datetime.date.today().isoformat(), "commit": commit(), "package": files.package_hash()}
         kept.cache_clear()
-        files.write(kept() | {f"dnnbook.activations.{name}": row | {"source": source_hash(name)}}, FILE)
+        files.write(kept() | {path(name): row | {"source": source_hash(name)}}, FILE)
         state = "ok" if row["passed"] else "FAILED"
         out(f"{name:<20} {row['worst']:8.4f} ULP at {float.fromhex(row['at']):.9g}  {state}")
         good &= row["passed"]
