@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dnnbook import __version__
 from dnnbook.bench import cases, machine, report, start
-from dnnbook.bench.timing import Times, in_turns, ratio, seconds_per_call
+from dnnbook.bench.timing import REST, Times, in_turns, ratio, seconds_per_call
 
 PEERS = {"torch": "torch_peer", "torch.compile": "torch_compile_peer", "jax": "jax_peer"}
 RECORD = Path(__file__).with_name("record.json")
@@ -121,7 +121,10 @@ def lines(entries, starts, modules, seconds, limits):
     """Measure one after the other."""
     for entry in entries:
         case = entry.make(modules)
-        yield row(entry, in_turns(case.runs, seconds), limits, case)
+        times = in_turns(
+            case.runs, seconds, rest=REST if case.flops else 0
+        )  # only matrix products leave threads awake for long
+        yield row(entry, times, limits, case)
         del case  # before the next one's arrays are made
     if starts:
         yield from first_results(starts, [m.NAME for m in modules if m.NAME in start.SCRIPTS])

@@ -6,8 +6,8 @@ import time
 from typing import NamedTuple
 
 SHORTEST = 200e-6  # seconds of one timing; shorter calls are repeated inside it
-# Threads of BLAS and of OpenMP keep their cores busy for a while after their work, OpenBLAS's for 2**26 clock cycles: the next
-# in turn would pay for it.
+# Threads of BLAS keep their cores busy for a while after a product, OpenBLAS's for 2**26 clock cycles: the next in turn would
+# pay for it.
 REST = 0.03
 # A thread that was asleep may be put on the core of the one that waits for it, and stay there for ticks of the scheduler, 4 ms
 # each. So a turn of short calls warms up until a call is about as fast as the fastest so far, or for PATIENCE seconds, and
