@@ -21,33 +21,33 @@ inside = cuda.jit(device=True, inline="always")
 
 @inside
 def exp(x):
-    return math.exp(x)
+    return float32(math.exp(x))
 
 
 @inside
 def expm1(x):
-    return math.expm1(x)
+    return float32(math.expm1(x))
 
 
 @inside
 def log1p(x):
-    return math.log1p(x)
+    return float32(math.log1p(x))
 
 
 @inside
 def tanh(x):
-    return math.tanh(x)
+    return float32(math.tanh(x))
 
 
 @inside
 def sigmoid(x):
-    e = math.exp(-abs(x))
+    e = float32(math.exp(-abs(x)))
     return (e if x < float32(0) else float32(1)) / (float32(1) + e)
 
 
 @inside
 def softplus(x):
-    return max(x, float32(0)) + math.log1p(math.exp(-abs(x)))
+    return max(x, float32(0)) + float32(math.log1p(math.exp(-abs(x))))
 
 
 ELEMENTARY = {
@@ -59,15 +59,19 @@ ELEMENTARY = {
     _elementary.sigmoid: sigmoid,
     _elementary.softplus: softplus,
 }
+ELSEWHERE = "_elementary_"
 
 
 class Single(ast.NodeTransformer):
-    """Numbers of a formula as float32."""
+    """Numbers of a formula as float32, and names in place of attributes of a module."""
 
     def visit_Constant(self, node):
         if type(node.value) not in (int, float):
             return node
         return ast.Call(ast.Name("float32", ast.Load()), [node], [])
+
+    def visit_Attribute(self, node):
+        return ast.Name(ELSEWHERE + node.attr, node.ctx) if ast.unparse(node.value) == "_elementary" else node
 
 
 def single(body):
@@ -90,14 +94,11 @@ def scalar(name):
 def device(body):
     """A formula for one number of the CPU as a device function, with all that it calls."""
     known = body.__globals__
-    space = {"__name__": body.__module__, "float32": float32}
-    for name in body.__code__.co_names:
-        value = known.get(name)
-        if value in ELEMENTARY.keys():
-            space[name] = ELEMENTARY[value]
-        elif hasattr(value, "py_func"):
-            space[name] = device(value.py_func)
-        elif name in known:
-            space[name] = value
-    exec(compile(single(body), body.__code__.co_filename, "exec"), space)
+    space = {"__name__": f"{__name__}.{body.__name__}", "float32": float32}
+    tree = single(body)
+    for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {body.__name__, "float32"}:
+        value = getattr(_elementary, name.removeprefix(ELSEWHERE)) if name.startswith(ELSEWHERE) else known.get(name)
+        if hasattr(value, "py_func"):
+            space[name] = ELEMENTARY[value] if value in ELEMENTARY else device(value.py_func)
+    exec(compile(tree, body.__code__.co_filename, "exec"), space)
     return inside(space[body.__name__])

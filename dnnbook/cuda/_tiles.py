@@ -1,11 +1,11 @@
 """The kernel of all matrix products: one block of threads computes one tile of C = f(A B) in float32.
 
-A block walks along K. For every step it copies a slab of A (rows, depth) and one of B (depth, columns) to shared memory and adds
-their product to sums that live in registers, a small square per thread. Slabs come in pairs: while one is multiplied, the next
-is on its way from global memory. Shared slabs lie depth first, so that a thread reads its rows and its columns four at a time.
+A block walks along K. For every step it copies a slab of A (rows, depth) and one of B (depth, columns) to shared memory and
+adds their product to sums that live in registers, a small square per thread. Slabs come in pairs: while one is multiplied, the
+next is on its way from global memory. Shared slabs lie depth first: a thread reads its rows and its columns four at a time.
 
-Every array is one run of memory with the distance of its rows beside it, so that transposed arrays and slices need no copy. What
-lies outside the matrices is never touched: it counts as 0 on the way in and is skipped on the way out.
+Every array is one run of memory with the distance of its rows beside it, so that transposed arrays and slices need no copy.
+What lies outside the matrices is never touched: it counts as 0 on the way in and is skipped on the way out.
 """
 
 import functools
@@ -42,7 +42,7 @@ LARGE = Tile(128, 128, 8, 8, 8, 8, 4, blocks=2)
 MEDIUM = Tile(64, 64, 16, 8, 8, 8, 4, blocks=6)
 SMALL = Tile(32, 32, 16, 8, 4, 4, 8, blocks=8)
 TILES = LARGE, MEDIUM, SMALL
-THREADS = 256  # of a block of the other kernels
+WIDE, HIGH = 32, 8  # threads of a block that adds up parts: columns, rows
 
 
 def compiled(threads, blocks):
@@ -51,18 +51,19 @@ def compiled(threads, blocks):
 
 
 @functools.cache
-def product(tile, transposed_a=False, transposed_b=False, vectors=True, finish=None):
+def product(tile, transposed_a=False, transposed_b=False, vectors=True, last=()):
     """A kernel for one tile size, one order of each factor in memory, with or without 128-bit access, and one last step.
 
     The kernel takes flat arrays (A, B, C, bias, Z), the sizes (M, N, K), the distances of rows (lda, ldb, ldc, ldz) and the
     length of K that one layer of the grid adds up: layer s of the grid's second axis writes its part of the sum to C[s].
-    ``finish(v, bias, Z, j, i)`` is a device function of a sum v, its column j, and the place i of its element in Z.
+    ``last`` describes the last step: the arguments of :func:`finisher`.
     """
-    return compiled(tile.threads, tile.blocks)(body(tile, transposed_a, transposed_b, vectors, finish))
+    return compiled(tile.threads, tile.blocks)(body(tile, transposed_a, transposed_b, vectors, last))
 
 
-def body(tile, transposed_a, transposed_b, vectors, finish):
+def body(tile, transposed_a, transposed_b, vectors, last):
     """The Python function that :func:`product` compiles."""
+    finish = finisher(*last)
     rows, columns, depth, thread_rows, thread_columns, warp_rows, warp_columns, _ = tile
     threads = tile.threads
     # Rows of slabs have 4 more elements than they need: neighbors of a column lie in different banks of shared memory.
@@ -220,34 +221,40 @@ def body(tile, transposed_a, transposed_b, vectors, finish):
 
 
 @functools.cache
-def summed(finish=None):
+def summed(last=()):
     """A kernel that adds the parts of sums that :func:`product` left in ``terms[s]``, always in the same order."""
-    return compiled(THREADS, 1)(sum_body(finish))
+    return compiled(WIDE * HIGH, 1)(sum_body(last))
 
 
 SUM_SIGNATURE = types.void(*[VECTOR] * 4, *[types.int32] * 5)
 
 
-def sum_body(finish):
+def sum_body(last):
     """The Python function that :func:`summed` compiles."""
+    finish = finisher(*last)
 
     def kernel(terms, C, bias, Z, M, N, ldc, ldz, parts):
         size = int32(M * N)
-        for i in range(int32(cuda.blockIdx.x * THREADS + cuda.threadIdx.x), size, int32(cuda.gridDim.x * THREADS)):
-            row, column = int32(i // N), int32(i % N)
-            v = float32(0)
-            for s in range(parts):
-                v += terms[uint32(s * size + i)]
-            if finish is not None:
-                v = finish(v, bias, Z, column, int32(row * ldz + column))
-            C[uint32(row * ldc + column)] = v
+        column = int32(cuda.blockIdx.x * WIDE + cuda.threadIdx.x)
+        if column < N:
+            for row in range(int32(cuda.blockIdx.y * HIGH + cuda.threadIdx.y), M, int32(cuda.gridDim.y * HIGH)):
+                v = float32(0)
+                for s in range(parts):
+                    v += terms[uint32(s * size + row * N + column)]
+                if finish is not None:
+                    v = finish(v, bias, Z, column, int32(row * ldz + column))
+                C[uint32(row * ldc + column)] = v
 
     return kernel
 
 
 @functools.cache
-def finisher(bias, activation, derivative):
-    """The last step of a product: bias and activation, or the derivative of the activation at Z; None for neither."""
+def finisher(bias=False, activation=None, derivative=False):
+    """The last step of a product as a device function; None for no step.
+
+    ``finish(v, bias, Z, j, i)`` adds a bias to a sum v of column j and takes the activation of that, or multiplies v by the
+    derivative of the activation at Z[i].
+    """
     if activation == "linear" and not derivative:
         activation = None
     f = None if activation is None else scalar(f"{activation}_grad" if derivative else activation)

@@ -126,7 +126,7 @@ def layout(shape, strides):
         return False, shape[0] if shape[0] < 2 or strides[0] == FLOAT.itemsize else None
     for transposed in (False, True):
         (height, width), (down, across) = (shape[::-1], strides[::-1]) if transposed else (shape, strides)
-        if 0 in shape or height < 2 and (width < 2 or across == FLOAT.itemsize):
+        if 0 in shape or (height < 2 and (width < 2 or across == FLOAT.itemsize)):
             return transposed, width
         if (width < 2 or across == FLOAT.itemsize) and down >= width * FLOAT.itemsize and down % FLOAT.itemsize == 0:
             return transposed, down // FLOAT.itemsize

@@ -82,8 +82,7 @@ def matmul(a, b, *, bias=None, activation=None, z=None, out=None, stream=0):
         raise ValueError("matmul: z asks for the derivative of an activation: expected an activation, and no bias")
     if z is not None and z.transposed:
         raise ValueError("matmul: z has contiguous columns, expected contiguous rows")
-    M, K = a.shape
-    N = b.shape[1]
+    M, N = a.shape[0], b.shape[1]
     given = out
     if out is not None:
         out = argument("matmul", "out", out, "M", "N", sizes=sizes)
@@ -123,8 +122,6 @@ def launch(a, b, bias, activation, z, c, stream):
     """Run the kernels of one product of checked arrays, none of which is empty but for K = 0."""
     from numba import cuda
 
-    from dnnbook.cuda import _tiles
-
     (M, K), N = a.shape, b.shape[1]
     processors = getattr(cuda.get_current_device(), "MULTIPROCESSOR_COUNT", 1)
     tile, parts = plan(M, N, K, processors)
@@ -140,7 +137,7 @@ def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     (M, K), N = a.shape, b.shape[1]
     length = max(math.ceil(K / parts / 16) * 16, 16)
     parts = max(math.ceil(K / length), 1)
-    finish = _tiles.finisher(bias is not None, activation, z is not None)
+    last = bias is not None, activation, z is not None
     C = c.flat(stream)
     Z = C if z is None else z.flat(stream)
     beta = C if bias is None else bias.flat(stream)
@@ -150,12 +147,12 @@ def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     pitches = np.int32(c.pitch), np.int32(c.pitch if z is None else z.pitch)
     if parts == 1:
         vectors = a.fours and b.fours and c.fours
-        kernel = _tiles.product(tile, a.transposed, b.transposed, vectors, finish)
+        kernel = _tiles.product(tile, a.transposed, b.transposed, vectors, last)
         kernel[grid, tile.threads, stream](A, B, C, beta, Z, *sizes, *pitches, np.int32(length))
         return
     terms = cuda.device_array(parts * M * N, np.float32, stream=stream)
     vectors = a.fours and b.fours and N % 4 == 0
     kernel = _tiles.product(tile, a.transposed, b.transposed, vectors)
     kernel[grid, tile.threads, stream](A, B, terms, beta, Z, *sizes, np.int32(N), pitches[1], np.int32(length))
-    blocks = min(math.ceil(M * N / _tiles.THREADS), 2**16)
-    _tiles.summed(finish)[blocks, _tiles.THREADS, stream](terms, C, beta, Z, *sizes[:2], *pitches, np.int32(parts))
+    grid, block = (math.ceil(N / _tiles.WIDE), min(math.ceil(M / _tiles.HIGH), 2**15)), (_tiles.WIDE, _tiles.HIGH)
+    _tiles.summed(last)[grid, block, stream](terms, C, beta, Z, *sizes[:2], *pitches, np.int32(parts))
