@@ -89,7 +89,7 @@ def test_rows_or_columns_of_device_arrays_are_recognized(shape, strides, transpo
 @pytest.mark.skipif(cuda.is_available(), reason="there is a GPU")
 def test_the_error_says_what_is_missing():
     assert not cuda.is_available()
-    with pytest.raises(RuntimeError, match="matmul: there is no GPU to run on: the (package|CUDA driver)"):
+    with pytest.raises(RuntimeError, match=r"matmul: there is no GPU to run on: the (package|CUDA driver)"):
         cuda.matmul(X, X.T)
 
 
