@@ -42,6 +42,7 @@ LARGE = Tile(128, 128, 8, 8, 8, 8, 4, blocks=2)
 MEDIUM = Tile(64, 64, 16, 8, 8, 8, 4, blocks=6)
 SMALL = Tile(32, 32, 16, 8, 4, 4, 8, blocks=8)
 TILES = LARGE, MEDIUM, SMALL
+LONG = "sigmoid", "softplus", "tanh"  # activations of so many instructions that they are not written out for every sum
 WIDE, HIGH = 32, 8  # threads of a block that adds up parts: columns, rows
 
 
@@ -63,7 +64,7 @@ def product(tile, transposed_a=False, transposed_b=False, vectors=True, last=())
 
 def body(tile, transposed_a, transposed_b, vectors, last):
     """The Python function that :func:`product` compiles."""
-    finish = finisher(*last)
+    finish, short = finisher(*last), len(last) < 2 or last[1] not in LONG
     rows, columns, depth, thread_rows, thread_columns, warp_rows, warp_columns, _ = tile
     threads = tile.threads
     # Rows of slabs have 4 more elements than they need: neighbors of a column lie in different banks of shared memory.
@@ -115,26 +116,17 @@ def body(tile, transposed_a, transposed_b, vectors, last):
 
     @inside
     def multiply(SA, SB, at_a, at_b, a, b, total):
-        """One step along K: a column of A times a row of B."""
-        for i in range(fours_down):
-            a[i * 4], a[i * 4 + 1], a[i * 4 + 2], a[i * 4 + 3] = load4(SA, at_a + i * step_down)
-        for j in range(fours_across):
-            b[j * 4], b[j * 4 + 1], b[j * 4 + 2], b[j * 4 + 3] = load4(SB, at_b + j * step_across)
-        for i in range(thread_rows):
-            for j in range(thread_columns):
-                total[i * thread_columns + j] += a[i] * b[j]
-
-    @inside
-    def multiply8(SA, SB, at_a, at_b, a, b, total):
-        """Eight steps, written out: the compiler unrolls the loops of one step, but not a loop over steps."""
-        multiply(SA, SB, at_a, at_b, a, b, total)
-        multiply(SA, SB, at_a + pitch_a, at_b + pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 2 * pitch_a, at_b + 2 * pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 3 * pitch_a, at_b + 3 * pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 4 * pitch_a, at_b + 4 * pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 5 * pitch_a, at_b + 5 * pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 6 * pitch_a, at_b + 6 * pitch_b, a, b, total)
-        multiply(SA, SB, at_a + 7 * pitch_a, at_b + 7 * pitch_b, a, b, total)
+        """Two steps along K, each a column of A times a row of B: as many as the compiler is willing to unroll."""
+        for k in range(2):
+            for i in range(fours_down):
+                at = at_a + k * pitch_a + i * step_down
+                a[i * 4], a[i * 4 + 1], a[i * 4 + 2], a[i * 4 + 3] = load4(SA, at)
+            for j in range(fours_across):
+                at = at_b + k * pitch_b + j * step_across
+                b[j * 4], b[j * 4 + 1], b[j * 4 + 2], b[j * 4 + 3] = load4(SB, at)
+            for i in range(thread_rows):
+                for j in range(thread_columns):
+                    total[i * thread_columns + j] += a[i] * b[j]
 
     def kernel(A, B, C, bias, Z, M, N, K, lda, ldb, ldc, ldz, length):
         if SIMULATED:  # the simulator knows no alignment
@@ -182,9 +174,15 @@ def body(tile, transposed_a, transposed_b, vectors, last):
             if k > k0:
                 at_a = (1 - slab) * slab_a + down
                 at_b = (1 - slab) * slab_b + across
-                multiply8(SA, SB, at_a, at_b, a, b, total)
+                multiply(SA, SB, at_a, at_b, a, b, total)
+                multiply(SA, SB, at_a + 2 * pitch_a, at_b + 2 * pitch_b, a, b, total)
+                multiply(SA, SB, at_a + 4 * pitch_a, at_b + 4 * pitch_b, a, b, total)
+                multiply(SA, SB, at_a + 6 * pitch_a, at_b + 6 * pitch_b, a, b, total)
                 if depth == 16:
-                    multiply8(SA, SB, at_a + 8 * pitch_a, at_b + 8 * pitch_b, a, b, total)
+                    multiply(SA, SB, at_a + 8 * pitch_a, at_b + 8 * pitch_b, a, b, total)
+                    multiply(SA, SB, at_a + 10 * pitch_a, at_b + 10 * pitch_b, a, b, total)
+                    multiply(SA, SB, at_a + 12 * pitch_a, at_b + 12 * pitch_b, a, b, total)
+                    multiply(SA, SB, at_a + 14 * pitch_a, at_b + 14 * pitch_b, a, b, total)
             if k < k1:
                 if transposed_a:
                     put(SA, int32(slab * slab_a), pitch_a, wide_a, fours_a, held_a, thread)
@@ -204,7 +202,7 @@ def body(tile, transposed_a, transposed_b, vectors, last):
                 for j in range(fours_across):
                     column = int32(n0 + across + j * step_across)
                     at = i * thread_columns + j * 4
-                    if finish is not None:
+                    if finish is not None and short:
                         for q in range(4):
                             if int32(column + q) < N:
                                 place = int32(row * ldz + column + q)
@@ -216,6 +214,14 @@ def body(tile, transposed_a, transposed_b, vectors, last):
                         for q in range(4):
                             if int32(column + q) < N:
                                 C[uint32(base + row * ldc + column + q)] = total[at + q]
+        if finish is not None and not short:  # registers have no index: code that takes them one by one is written out for each
+            for i in range(thread_rows):
+                row = int32(m0 + down + i // 4 * step_down + i % 4)
+                for j in range(thread_columns):
+                    column = int32(n0 + across + j // 4 * step_across + j % 4)
+                    if row < M and column < N:
+                        at = uint32(row * ldc + column)
+                        C[at] = finish(C[at], bias, Z, column, int32(row * ldz + column))
 
     return kernel
 

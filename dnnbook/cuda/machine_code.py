@@ -31,7 +31,7 @@ class Code(NamedTuple):
     threads: int  # of a block
     blocks: int  # that a multiprocessor shall hold
     registers: int  # of a thread
-    spilled: int  # bytes of registers that went to memory
+    local: int  # bytes of a thread's variables that are in memory: spilled registers, arrays with a computed index
     shared: int  # bytes of shared memory of a block
     instructions: dict  # how many of each kind
     loop: dict  # the same of the loop with the most arithmetic; empty if there is none
@@ -91,8 +91,9 @@ def kernels():
         return ["bias"] * bias + ([] if activation is None else [f"{activation}{' derivative' * derivative}"])
 
     found = [product(*variant) for variant in itertools.product(_tiles.TILES, ORDERS, (True, False))]
-    steps = [(True,), (True, "relu"), (True, "tanh"), (False, "relu", True), (False, "tanh", True)]
+    steps = [(True,), (True, "relu6"), (False, "relu6", True), (False, "absolute_relu", True), (True, "tanh")]
     found += [product(_tiles.LARGE, (False, False), True, *step) for step in steps]
+    found += [product(tile, (False, False), False, False, "relu6", True) for tile in _tiles.TILES]
     steps = [()] + [(not d, f, d) for f in ACTIVATIONS for d in (False, True)]
     for step in steps:
         name = " ".join(["sum of parts", *last(*step)])
@@ -118,18 +119,18 @@ def compile(kernel, targets=TARGETS):
 
 
 def assemble(ptx, target):
-    """(registers, bytes spilled, bytes of shared memory, instructions, instructions of the main loop)."""
+    """(registers, bytes of local memory, bytes of shared memory, instructions, instructions of the main loop)."""
     with tempfile.TemporaryDirectory() as folder:
         source, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         source.write_text(ptx)
         command = [tool("ptxas"), "-v", f"-arch={target}", source, "-o", binary]
         report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
         text = subprocess.run([tool("nvdisasm"), "-c", binary], capture_output=True, text=True, check=True).stdout
-    registers, spilled, shared = (
+    registers, local, shared = (
         int((re.search(pattern, report) or [0, 0])[1])
-        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill stores", r"(\d+) bytes smem")
+        for pattern in (r"Used (\d+) registers", r"(\d+) bytes stack frame", r"(\d+) bytes smem")
     )
-    return registers, spilled, shared, *mix(text)
+    return registers, local, shared, *mix(text)
 
 
 def mix(text):
@@ -161,13 +162,16 @@ def build(targets=TARGETS, chosen=None, workers=None):
 
 def table(codes):
     """The codes as a table in Markdown."""
-    head = "kernel | target | threads | registers | spilled | shared | FFMA in the main loop | instructions of the main loop"
+    head = (
+        "kernel | target | threads | registers | local bytes | shared bytes | FFMA share of the loop | instructions of the loop"
+    )
     rows = [head, "|".join("---" for _ in head.split("|"))]
     for c in codes:
         most = sorted(c.loop.items(), key=lambda item: -item[1])[:6]
-        common = ", ".join(f"{n} {kind}" for kind, n in most) if c.share else ""
-        share = f"{c.share:.0%}" if c.share else ""
-        rows.append(f"{c.name} | {c.target} | {c.threads} | {c.registers} | {c.spilled} | {c.shared} | {share} | {common}")
+        is_product = "LDS.128" in c.loop
+        common = ", ".join(f"{n} {kind}" for kind, n in most) if is_product else ""
+        share = f"{c.share:.0%}" if is_product else ""
+        rows.append(f"{c.name} | {c.target} | {c.threads} | {c.registers} | {c.local} | {c.shared} | {share} | {common}")
     return "\n".join(f"| {row} |" for row in rows)
 
 

@@ -23,7 +23,7 @@ def test_every_kernel(target):
     mine = [c for c in codes() if c.target == target]
     assert len(mine) == len(machine_code.kernels())
     for c in mine:
-        assert c.spilled == c.count("LDL", "STL") == 0, c.name
+        assert c.local == c.count("LDL", "STL") == 0, c.name
         assert c.registers * c.threads * c.blocks <= REGISTERS, c.name
         assert c.shared * c.blocks <= MOST_SHARED[target], c.name
         assert c.count("DFMA", "DADD", "DMUL", "DSETP", "F2F.F64", "F2F.F32.F64", "MUFU.RCP64") == 0, c.name
@@ -56,7 +56,7 @@ def test_a_spill_and_64_bits_would_show():
 
     body = _tiles.body(_tiles.LARGE, False, False, True, ())
     ptx, _ = cuda.compile_ptx(body, _tiles.SIGNATURE, cc=(8, 0), device=False, launch_bounds=(256, 3))
-    assert machine_code.Code("", "sm_80", 256, 3, *machine_code.assemble(ptx, "sm_80")).spilled > 0
+    assert machine_code.Code("", "sm_80", 256, 3, *machine_code.assemble(ptx, "sm_80")).local > 0
 
     def double(x):
         x[0] = x[0] * 0.1
