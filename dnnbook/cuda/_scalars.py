@@ -46,17 +46,31 @@ def sigmoid(x):
 
 
 @inside
+def sigmoid_grad(x):
+    e = float32(math.exp(-abs(x)))
+    return e / ((float32(1) + e) * (float32(1) + e))
+
+
+@inside
+def tanh_grad(x):
+    e = float32(math.exp(float32(-2) * abs(x)))
+    return float32(4) * e / ((float32(1) + e) * (float32(1) + e))
+
+
+@inside
 def softplus(x):
     return max(x, float32(0)) + float32(math.log1p(math.exp(-abs(x))))
 
 
 ELEMENTARY = {
     _elementary.exp: exp,
-    _elementary.exp_double: exp,
+    _elementary.exp_nonpositive: exp,
     _elementary.expm1: expm1,
     _elementary.log1p: log1p,
     _elementary.tanh: tanh,
+    _elementary.tanh_grad: tanh_grad,
     _elementary.sigmoid: sigmoid,
+    _elementary.sigmoid_grad: sigmoid_grad,
     _elementary.softplus: softplus,
 }
 ELSEWHERE = "_elementary_"
