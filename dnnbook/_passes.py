@@ -192,11 +192,10 @@ def pointwise(activation, params, grads, x, dx, rng=None, following=None):
 def dropout(keep, params, grads, x, dx, rng, following=None):
     """Dropout, with a new mask for each batch."""
     y, g, mask, keep_of_x = np.empty_like(x), np.empty_like(x), np.empty_like(x), x.dtype.type(keep)
-    value, product = masks.dropout.kernel, masks.dropout_vjp.kernel
+    product = masks.dropout_vjp.kernel
 
     def forward():
-        mask[...] = masks.dropout_mask(rng, x.shape, keep, x.dtype)
-        value(x, mask, keep_of_x, out=y)
+        masks.dropout_(rng, x, keep, mask, y)
 
     def backward():
         if dx is not None:

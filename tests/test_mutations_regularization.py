@@ -103,7 +103,14 @@ CODE = [
 
 # (function, print, print instead, code, code instead): the two agree, and only the parent tells that both are wrong
 BOTH = [
-    ("batch_norm.batch_norm_vjp", r"\frac{\gamma_j}{\sqrt", r"\frac{2 \gamma_j}{\sqrt", "gamma[j] *", "2 * gamma[j] *", "_normalize_vjp"),
+    (
+        "batch_norm.batch_norm_vjp",
+        r"\frac{\gamma_j}{\sqrt",
+        r"\frac{2 \gamma_j}{\sqrt",
+        "gamma[j] *",
+        "2 * gamma[j] *",
+        "_normalize_vjp",
+    ),
     ("batch_norm.batch_norm_inference_vjp", r"\frac{\gamma_j}", r"\frac{2 \gamma_j}", "gamma[j] *", "2 * gamma[j] *"),
     ("dropout.dropout_vjp", r"\frac{m}{p}", r"\frac{m}{p^2}", "mask / keep", "mask / keep / keep"),
     ("regularization.l2_grad", r"\lambda \, w", r"2 \lambda \, w", "strength * w", "2 * strength * w"),

@@ -1,0 +1,158 @@
+"""Matrix products on the GPU."""
+
+import math
+
+import numpy as np
+
+from dnnbook.cuda.device import argument, empty, need, same_place
+
+__all__ = ["matmul"]
+
+ACTIVATIONS = ("absolute_relu", "linear", "relu", "relu6", "sigmoid", "softplus", "tanh")
+SHORTEST = 256  # terms of a sum that are worth a block of their own
+MOST_PARTS = 512
+
+
+def matmul(a, b, *, bias=None, activation=None, z=None, out=None, stream=0):
+    r"""Product of two matrices, and what a layer does with it, in one kernel.
+
+    .. math::
+
+       c_{mn} = f \left( \sum_{k=1}^{K} a_{mk} \, b_{kn} + \beta_n \right)
+       \quad \text{or, with z,} \quad
+       c_{mn} = f'(z_{mn}) \sum_{k=1}^{K} a_{mk} \, b_{kn}
+
+    Parameters
+    ----------
+    a : array_like, shape (M, K)
+        First factor, :math:`a_{mk}`; float32. Rows or columns must be contiguous on the device: ``x.T`` and ``x[:, 3:7]`` of a
+        contiguous `x` need no copy.
+    b : array_like, shape (K, N)
+        Second factor, :math:`b_{kn}`; as `a`.
+    bias : array_like, shape (N,), optional
+        Biases, :math:`\beta_n`; 0 by default.
+    activation : {"absolute_relu", "linear", "relu", "relu6", "sigmoid", "softplus", "tanh"}, optional
+        Activation, :math:`f`, of :mod:`dnnbook.activations`; linear by default.
+    z : array_like, shape (M, N), optional
+        Pre-activations, :math:`z_{mn}`, where the derivative of the activation is taken: the step backward through a layer.
+    out : array, shape (M, N), optional
+        Where to put the result; its rows must be contiguous. It must not overlap the other arrays.
+    stream : numba.cuda stream, optional
+        The stream to run in; the default stream by default.
+
+    Returns
+    -------
+    ndarray or device array, shape (M, N)
+        Product, :math:`c_{mn}`: a NumPy array if `a` and `b` are, else an array on the device, of the library that `a` is from.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or neither rows nor columns of a device array are contiguous.
+    TypeError
+        If an array is not float32, or some are on the device and others are not.
+    RuntimeError
+        If there is no GPU; :func:`dnnbook.cuda.missing` tells what is missing.
+    MemoryError
+        If the result does not fit into the memory of the device.
+
+    Notes
+    -----
+    Sums are accumulated in float32, in an order that depends on the shapes and on the GPU, but is the same in every call.
+
+    Examples
+    --------
+    >>> x = np.array([[1, 2], [3, 4]], np.float32)
+    >>> matmul(x, x.T)
+    array([[ 5., 11.],
+           [11., 25.]], dtype=float32)
+    >>> matmul(x, x.T, bias=np.array([-8, 0], np.float32), activation="relu")
+    array([[ 0., 11.],
+           [ 3., 25.]], dtype=float32)
+    """
+    sizes = {}
+    a = argument("matmul", "a", a, "M", "K", sizes=sizes)
+    b = argument("matmul", "b", b, "K", "N", sizes=sizes)
+    bias = bias if bias is None else argument("matmul", "bias", bias, "N", sizes=sizes)
+    z = z if z is None else argument("matmul", "z", z, "M", "N", sizes=sizes)
+    if activation is not None and activation not in ACTIVATIONS:
+        expected = ", ".join(map(repr, ACTIVATIONS))
+        raise ValueError(f"matmul: activation is {activation!r}, expected one of {expected}")
+    if z is not None and (activation is None or bias is not None):
+        raise ValueError("matmul: z asks for the derivative of an activation: expected an activation, and no bias")
+    if z is not None and z.transposed:
+        raise ValueError("matmul: z has contiguous columns, expected contiguous rows")
+    M, N = a.shape[0], b.shape[1]
+    given = out
+    if out is not None:
+        out = argument("matmul", "out", out, "M", "N", sizes=sizes)
+        if out.transposed or not (out.on_device or given is out.memory):
+            raise ValueError("matmul: out has no contiguous rows")
+    on_device = same_place("matmul", a, b, bias, z, out)
+    need("matmul")
+    made = given if given is not None and on_device else empty("matmul", a, (M, N))
+    if M and N:
+        c = argument("matmul", "out", made, "M", "N")
+        launch(a, b, bias, activation, z, c, stream)
+    if on_device:
+        return made
+    return made.copy_to_host(given, stream)
+
+
+def plan(M, N, K, processors):
+    """The tile for such a product and the parts into which its sums are split, on a GPU with so many multiprocessors.
+
+    The largest tile that gives every multiprocessor a block; if none does, the largest that does with sums in several parts.
+    """
+    from dnnbook.cuda._tiles import TILES
+
+    fitting = [t for t in TILES if t is TILES[-1] or (t.rows < 2 * M and t.columns < 2 * N)]
+    blocks = {t: math.ceil(M / t.rows) * math.ceil(N / t.columns) for t in fitting}
+    for t in fitting:
+        if blocks[t] >= processors:
+            return t, 1
+    for t in fitting:
+        parts = min(math.ceil(2 * processors / blocks[t]), K // SHORTEST, MOST_PARTS)
+        if blocks[t] * parts >= processors:
+            return t, parts
+    return fitting[-1], max(parts, 1)
+
+
+def launch(a, b, bias, activation, z, c, stream):
+    """Run the kernels of one product of checked arrays, none of which is empty but for K = 0."""
+    from numba import cuda
+
+    (M, K), N = a.shape, b.shape[1]
+    processors = getattr(cuda.get_current_device(), "MULTIPROCESSOR_COUNT", 1)
+    tile, parts = plan(M, N, K, processors)
+    run(tile, parts, a, b, bias, activation, z, c, stream)
+
+
+def run(tile, parts, a, b, bias, activation, z, c, stream=0):
+    """The same with a tile and a number of parts that somebody chose."""
+    from numba import cuda
+
+    from dnnbook.cuda import _tiles
+
+    (M, K), N = a.shape, b.shape[1]
+    length = max(math.ceil(K / parts / 16) * 16, 16)
+    parts = max(math.ceil(K / length), 1)
+    last = bias is not None, activation, z is not None
+    C = c.flat(stream)
+    Z = C if z is None else z.flat(stream)
+    beta = C if bias is None else bias.flat(stream)
+    A, B = (C, C) if K == 0 else (a.flat(stream), b.flat(stream))
+    grid = math.ceil(M / tile.rows) * math.ceil(N / tile.columns), parts
+    sizes = [np.int32(n) for n in (M, N, K, a.pitch, b.pitch)]
+    pitches = np.int32(c.pitch), np.int32(c.pitch if z is None else z.pitch)
+    if parts == 1:
+        vectors = a.fours and b.fours and c.fours
+        kernel = _tiles.product(tile, a.transposed, b.transposed, vectors, last)
+        kernel[grid, tile.threads, stream](A, B, C, beta, Z, *sizes, *pitches, np.int32(length))
+        return
+    terms = cuda.device_array(parts * M * N, np.float32, stream=stream)
+    vectors = a.fours and b.fours and N % 4 == 0
+    kernel = _tiles.product(tile, a.transposed, b.transposed, vectors)
+    kernel[grid, tile.threads, stream](A, B, terms, beta, Z, *sizes, np.int32(N), pitches[1], np.int32(length))
+    grid, block = (math.ceil(N / _tiles.WIDE), min(math.ceil(M / _tiles.HIGH), 2**15)), (_tiles.WIDE, _tiles.HIGH)
+    _tiles.summed(last)[grid, block, stream](terms, C, beta, Z, *sizes[:2], *pitches, np.int32(parts))

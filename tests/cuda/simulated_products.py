@@ -1,0 +1,252 @@
+"""Matrix products in Numba's simulator of a GPU; run by test_simulator.py in a process of its own.
+
+Every array lies inside a larger one full of NaN: a read outside makes the result NaN, a write outside shows afterwards. The
+simulator itself raises for every index beyond a run of memory.
+"""
+
+import ast
+import inspect
+import itertools
+import re
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dnnbook import activations, cuda
+from dnnbook.cuda import _scalars, _tiles, products
+from dnnbook.cuda.device import argument
+
+ORDERS = list(itertools.product((False, True), repeat=2))
+TINY = _tiles.Tile(16, 16, 8, 4, 4, 2, 2, blocks=1)
+TINY16 = _tiles.Tile(16, 8, 16, 8, 4, 1, 2, blocks=1)
+
+
+class Device:
+    """An array "on the device": all that the package sees of it is the interface; around it everything is NaN."""
+
+    def __init__(self, values, transposed=False, pitch=0, shift=0):
+        values = np.asarray(values, np.float32)
+        stored = values.T if transposed else values
+        height, width = stored.shape if stored.ndim == 2 else (1, stored.shape[0])
+        pitch = max(width, pitch)
+        self.base = np.full(64 + shift + height * pitch + 64, np.nan, np.float32)
+        start = next(i for i in range(64) if self.base[i:].ctypes.data % 16 == 0) + 32 + shift
+        self.inside = np.zeros(self.base.size, bool)
+        block = np.lib.stride_tricks.as_strided
+        for base in (self.base, self.inside):
+            view = block(base[start:], (height, width), (pitch * base.itemsize, base.itemsize))
+            view[...] = True if base is self.inside else stored.reshape(height, width)
+        size = self.base.itemsize
+        strides = (size,) if values.ndim == 1 else (size, pitch * size) if transposed else (pitch * size, size)
+        self.values = block(self.base[start:], values.shape, strides)
+        self.__cuda_array_interface__ = {
+            "shape": values.shape,
+            "typestr": "<f4",
+            "data": (self.values.ctypes.data, False),
+            "strides": strides,
+            "version": 3,
+        }
+
+    def untouched(self):
+        return bool(np.isnan(self.base[~self.inside]).all())
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
+
+
+def expected(a, b, bias=None, activation=None, z=None):
+    """The same in float64, and a bound of the round-off in float32."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    c, scale = a @ b, np.abs(a) @ np.abs(b)
+    if z is not None:
+        slope = getattr(activations, f"{activation}_grad")(z.astype(np.float64))
+        return slope * c, np.abs(slope) * scale + np.abs(slope * c)
+    if bias is not None:
+        c, scale = c + bias, scale + np.abs(bias)
+    return (c if activation is None else getattr(activations, activation)(c)), scale
+
+
+def hold(got, a, b, **last):
+    want, scale = expected(a, b, **last)
+    assert got.shape == want.shape
+    assert got.dtype == np.float32
+    rounding = np.finfo(np.float32).eps * (a.shape[1] + 8)
+    assert np.all(np.abs(got - want) <= rounding * scale + np.finfo(np.float32).eps * np.abs(want) * 4 + 1e-37)
+
+
+def multiply(tile, shape, order=(False, False), parts=1, fours=False, last=(), pitch=0, shift=0):
+    """One product with a tile of our choice, held against float64; tells whether it used 128-bit access."""
+    M, N, K = shape
+    a, b, bias, z = drawn(M, K), drawn(K, N, seed=1), drawn(N, seed=2), drawn(M, N, seed=3)
+    round_up = 4 if fours else 1
+
+    def placed(values, transposed=False):
+        width = values.shape[0] if transposed else values.shape[1]
+        return Device(values, transposed, -(-(width + pitch) // round_up) * round_up, shift)
+
+    kinds = dict(zip(("bias", "activation", "z"), last, strict=False))
+    given_ = {"bias": Device(bias, shift=shift), "z": placed(z)}
+    arrays = {
+        "a": placed(a, order[0]),
+        "b": placed(b, order[1]),
+        "c": placed(np.full((M, N), np.nan)),
+        "bias": given_["bias"] if kinds.get("bias") else None,
+        "z": given_["z"] if kinds.get("z") else None,
+    }
+    held = {n: v and argument("test", n, v, *("N" if n == "bias" else "MN")) for n, v in arrays.items()}
+    products.run(tile, parts, held["a"], held["b"], held["bias"], kinds.get("activation"), held["z"], held["c"])
+    assert all(v.untouched() for v in arrays.values() if v)
+    chosen = {"bias": bias if kinds.get("bias") else None, "z": z if kinds.get("z") else None}
+    hold(arrays["c"].values, a, b, activation=kinds.get("activation"), **chosen)
+    return held["a"].fours and held["b"].fours and held["c"].fours
+
+
+LASTS = [
+    (),
+    (True,),
+    *[(True, f) for f in products.ACTIVATIONS],
+    *[(False, f, True) for f in products.ACTIVATIONS],
+    (False, "relu"),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("tile", [TINY, TINY16])
+def test_all_orders_with_and_without_128_bit_access(tile, order):
+    assert multiply(tile, (20, 24, 12), order, fours=True)
+    assert multiply(tile, (36, 20, 44), order, fours=True, pitch=8)
+    assert not multiply(tile, (17, 19, 5), order)
+    assert not multiply(tile, (20, 24, 12), order, shift=1)  # the sizes would allow it, the addresses do not
+    assert not multiply(tile, (20, 24, 12), order, pitch=1)
+
+
+@pytest.mark.parametrize("last", LASTS, ids=str)
+def test_all_last_steps(last):
+    multiply(TINY, (20, 24, 4), last=last, fours=True)
+    multiply(TINY, (7, 9, 40), last=last, parts=3)
+
+
+@pytest.mark.parametrize("tile", _tiles.TILES, ids=lambda t: f"{t.rows}x{t.columns}")
+@pytest.mark.parametrize("order", ORDERS[:3])
+def test_the_tiles_of_the_gpu(tile, order):
+    fours = order != (True, False)
+    shape = (
+        (tile.rows + 4, tile.columns - 4, 2 * tile.depth + 4) if fours else (tile.rows - 1, tile.columns - 3, tile.depth + 3)
+    )
+    assert multiply(tile, shape, order, fours=fours) == fours
+
+
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40)),
+    order=st.sampled_from(ORDERS),
+    tile=st.sampled_from([TINY, TINY16]),
+    parts=st.integers(1, 3),
+    pitch=st.integers(0, 5),
+    shift=st.integers(0, 4),
+    fours=st.booleans(),
+    last=st.sampled_from(LASTS),
+)
+@settings(max_examples=40)
+@example((1, 1, 1), (False, False), TINY, 1, 0, 0, False, ())
+@example((1, 37, 23), (False, True), TINY, 2, 0, 0, False, (True,))
+@example((37, 1, 31), (True, False), TINY16, 3, 1, 0, True, (True, "tanh"))
+@example((3, 5, 0), (True, True), TINY, 2, 0, 0, False, (True,))
+def test_any_shape(shape, order, tile, parts, pitch, shift, fours, last):
+    multiply(tile, shape, order, parts, fours, last, pitch, shift)
+
+
+@given(st.integers(1, 100_000), st.integers(1, 100_000), st.integers(0, 10**6), st.integers(1, 200))
+@settings(max_examples=200)
+def test_the_plan_fills_the_gpu_where_the_product_is_large_enough(M, N, K, processors):
+    tile, parts = products.plan(M, N, K, processors)
+    blocks = -(-M // tile.rows) * -(-N // tile.columns) * parts
+    assert parts == 1 or K // parts >= products.SHORTEST // 2
+    assert 1 <= parts <= products.MOST_PARTS
+    if processors * 128 * 128 * 4 <= M * N:
+        assert parts == 1
+        assert tile in _tiles.TILES[:1] or min(M, N) <= 64
+    if processors * 2 * products.SHORTEST <= K and processors <= products.MOST_PARTS:
+        assert blocks >= processors
+
+
+@pytest.mark.parametrize(("M", "N", "K"), [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (3, 2, 520)])
+def test_numpy_arrays_go_in_and_come_out(M, N, K):
+    a, b, bias = drawn(M, K), drawn(K, N), drawn(N)
+    c = cuda.matmul(a, b, bias=bias, activation="relu")
+    assert type(c) is np.ndarray
+    hold(c, a, b, bias=bias, activation="relu")
+    hold(cuda.matmul(b.T, a.T), b.T, a.T)
+    out = np.full((M, N), np.nan, np.float32)
+    assert cuda.matmul(a, b, out=out) is out
+    hold(out, a, b)
+
+
+def test_any_strides_of_numpy_arrays():
+    x = drawn(12, 30)
+    for a in (x[::2, ::3], x[::-1, 5:10], np.broadcast_to(x[:1], (4, 30)), x[:, 3:4], np.asfortranarray(x)):
+        hold(cuda.matmul(a, drawn(a.shape[1], 3)), a, drawn(a.shape[1], 3))
+
+
+def test_device_arrays_go_in_and_stay_there():
+    a, b, out = Device(drawn(9, 7), pitch=11), Device(drawn(7, 6), transposed=True), Device(np.full((9, 6), np.nan), pitch=9)
+    c = cuda.matmul(a, b)
+    hold(c.copy_to_host(), a.values, b.values)
+    assert cuda.matmul(a, b, out=out) is out
+    assert out.untouched()
+    hold(out.values, a.values, b.values)
+    again = cuda.matmul(c, Device(b.values.T))
+    hold(again.copy_to_host(), c.copy_to_host(), b.values.T)
+
+
+def test_the_result_is_of_the_library_of_the_first_factor(monkeypatch):
+    """Stand-ins for PyTorch and CuPy: what matters is whom we ask for the new array."""
+
+    class Tensor(Device):
+        def new_empty(self, shape):
+            return Tensor(np.full(shape, np.nan))
+
+    class Cupy:
+        @staticmethod
+        def empty(shape, dtype):
+            return Array(np.full(shape, np.nan, dtype))
+
+    class Array(Device):
+        pass
+
+    Tensor.__module__, Array.__module__ = "torch", "cupy._core.core"
+    monkeypatch.setitem(sys.modules, "cupy", Cupy)
+    for kind in (Tensor, Array):
+        c = cuda.matmul(kind(drawn(3, 4)), kind(drawn(4, 5)))
+        assert type(c) is kind
+        hold(c.values, drawn(3, 4), drawn(4, 5))
+
+
+@pytest.mark.parametrize("name", [f + end for f in products.ACTIVATIONS for end in ("", "_grad")])
+def test_formulas_are_those_of_the_cpu(name):
+    """The same source but for the type of its numbers, and the same results to round-off."""
+    body = getattr(activations, name).kernel.body
+    function = ast.parse(inspect.getsource(body)).body[0]
+    function.decorator_list, function.body = [], function.body[1:]
+    source = ast.unparse(_scalars.single(body))
+    assert re.sub(r"float32\(([\d.]+)\)", r"\1", source).replace("_elementary_", "_elementary.") == ast.unparse(function)
+    compiled = compile(source, "", "exec").co_consts[0]
+    device = _scalars.scalar(name)
+    assert device.fn.__code__.co_code == compiled.co_code
+
+    z = np.concatenate([drawn(200) * 4, np.float32([0, -0.0, 1e-30, -1e-30, 6, 100, -100, np.inf, -np.inf, np.nan])])
+    got = [device(x) for x in z]
+    assert {type(y) for y in got} == {np.float32}
+    np.testing.assert_allclose(got, getattr(activations, name)(z.astype(np.float64)), rtol=1e-6, atol=1e-36)
+
+
+def test_a_step_outside_is_caught():
+    """The tests above could not pass by luck: the simulator refuses an index beyond a run, and NaN shows."""
+    a = Device(drawn(4, 4))
+    lying = argument("test", "a", a, "M", "K")._replace(shape=(4, 5), pitch=4)
+    b, c = Device(drawn(5, 4)), Device(np.full((4, 4), np.nan))
+    products.run(TINY, 1, lying, argument("", "b", b, "K", "N"), None, None, None, argument("", "c", c, "M", "N"))
+    assert np.isnan(c.values).any()

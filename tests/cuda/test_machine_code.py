@@ -1,0 +1,65 @@
+"""Every kernel as machine code of an A100 (sm_80) and an H100 (sm_90): no GPU is needed to compile, only the assembler."""
+
+import functools
+import re
+
+import pytest
+
+from dnnbook.cuda import machine_code
+
+pytestmark = pytest.mark.skipif(machine_code.missing() is not None, reason=str(machine_code.missing()))
+REGISTERS = 65536  # of a multiprocessor
+MOST_SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}
+LEAST_SHARE = {"128x128x8": 0.8, "64x64x16": 0.77, "32x32x16": 0.6}  # a small tile needs more loads for each sum
+
+
+@functools.cache
+def codes():
+    return machine_code.build()
+
+
+@pytest.mark.parametrize("target", machine_code.TARGETS)
+def test_every_kernel(target):
+    mine = [c for c in codes() if c.target == target]
+    assert len(mine) == len(machine_code.kernels())
+    for c in mine:
+        assert c.local == c.count("LDL", "STL") == 0, c.name
+        assert c.registers * c.threads * c.blocks <= REGISTERS, c.name
+        assert c.shared * c.blocks <= MOST_SHARED[target], c.name
+        assert c.count("DFMA", "DADD", "DMUL", "DSETP", "F2F.F64", "F2F.F32.F64", "MUFU.RCP64") == 0, c.name
+        assert all(re.fullmatch(r"[A-Z][\w.]+", kind) for kind in c.instructions), c.name
+
+
+@pytest.mark.parametrize("target", machine_code.TARGETS)
+def test_products(target):
+    mine = [c for c in codes() if c.target == target and c.name.startswith("product")]
+    assert len(mine) >= 24
+    for c in mine:
+        size = c.name.split()[1]
+        rows, columns, depth = map(int, size.split("x"))
+        assert c.loop["FFMA"] == rows * columns * depth // c.threads, c.name  # the loop is the whole step along K
+        assert c.share >= LEAST_SHARE[size], (c.name, c.share)
+        assert c.loop["LDS.128"] > 0, c.name
+        slabs = (rows + columns) * depth // c.threads
+        if "vector" in c.name:
+            assert c.loop["LDG.E.128"] == slabs // 4, c.name
+            assert c.count("STG.E.128") > 0, c.name
+        else:
+            assert c.loop["LDG.E"] == slabs, c.name
+
+
+def test_a_spill_and_64_bits_would_show():
+    """The counts above can fail: a kernel that may use few registers spills, and one with a Python float is in float64."""
+    from numba import cuda
+
+    from dnnbook.cuda import _tiles
+
+    body = _tiles.body(_tiles.LARGE, False, False, True, ())
+    ptx, _ = cuda.compile_ptx(body, _tiles.SIGNATURE, cc=(8, 0), device=False, launch_bounds=(256, 3))
+    assert machine_code.Code("", "sm_80", 256, 3, *machine_code.assemble(ptx, "sm_80")).local > 0
+
+    def double(x):
+        x[0] = x[0] * 0.1
+
+    ptx, _ = cuda.compile_ptx(double, (_tiles.VECTOR,), cc=(8, 0), device=False)
+    assert machine_code.Code("", "sm_80", 1, 1, *machine_code.assemble(ptx, "sm_80")).count("DMUL") == 1
