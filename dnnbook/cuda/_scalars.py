@@ -88,14 +88,19 @@ class Single(ast.NodeTransformer):
         return ast.Name(ELSEWHERE + node.attr, node.ctx) if ast.unparse(node.value) == "_elementary" else node
 
 
-def single(body):
-    """The syntax tree of a formula for one number, in float32, without its docstring and decorators."""
+def parsed(body):
+    """The syntax tree of a function without its docstring and decorators."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(body)))
     function = tree.body[0]
     function.decorator_list, function.name = [], body.__name__
     if ast.get_docstring(function) is not None:
         del function.body[0]
-    return ast.fix_missing_locations(Single().visit(tree))
+    return tree
+
+
+def single(body):
+    """The syntax tree of a formula for one number, in float32."""
+    return ast.fix_missing_locations(Single().visit(parsed(body)))
 
 
 @functools.cache

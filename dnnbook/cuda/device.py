@@ -4,6 +4,7 @@ Nothing here imports Numba's CUDA target before it is needed.
 """
 
 import importlib.util
+import math
 import sys
 from typing import NamedTuple
 
@@ -120,6 +121,29 @@ def argument(where, name, value, *letters, sizes=None):
     return array
 
 
+def whole(where, name, value, shape=None):
+    """A contiguous array of any shape, or of a given one, as one vector."""
+    interface = interface_of(value)
+    if interface is None:
+        value = np.asarray(value)
+        dtype, got, strides = value.dtype, value.shape, value.strides
+    else:
+        dtype, got = np.dtype(interface["typestr"]), tuple(interface["shape"])
+        strides = interface.get("strides")
+    if dtype != FLOAT:
+        raise TypeError(f"{where}: {name} has dtype {dtype}, expected float32")
+    if shape is not None and got != shape:
+        raise ValueError(f"{where}: {name} has shape {got}, expected {shape} as w")
+    size = math.prod(got)
+    if (
+        strides is not None
+        and size
+        and any(n > 1 and s != c for n, s, c in zip(got, strides, contiguous(got, dtype.itemsize), strict=True))
+    ):
+        raise ValueError(f"{where}: {name} is not C-contiguous")
+    return Array(name, (size,), interface is not None, False, size, 0, value)
+
+
 def layout(shape, strides):
     """(transposed, pitch) of a matrix or vector with such strides in bytes; the pitch is None if nothing is contiguous."""
     if len(shape) == 1:
@@ -134,7 +158,7 @@ def layout(shape, strides):
 
 
 def contiguous(shape, itemsize):
-    return tuple(itemsize * int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
+    return tuple(itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 def interface_of(value):

@@ -50,10 +50,9 @@ class Kernel(NamedTuple):
     """How to get the Python function of a kernel, and what it is compiled for."""
 
     name: str
-    module: str
-    maker: str
-    arguments: tuple
-    signature: str
+    maker: str  # module and function that makes it
+    arguments: tuple | None  # of the maker; None if that is the kernel itself
+    signature: str | None  # its name in that module; None if the maker gives it
     threads: int
     blocks: int
 
@@ -79,15 +78,15 @@ def missing():
 
 def kernels():
     """Every kernel of :mod:`dnnbook.cuda`, in every variant."""
-    from dnnbook.cuda import _tiles
+    from dnnbook.cuda import _loops, _rows, _tiles
     from dnnbook.cuda.products import ACTIVATIONS
 
-    def product(tile, order, vectors, *finish):
+    def product(tile, order, vectors, *last):
         name = f"product {tile.rows}x{tile.columns}x{tile.depth} {ORDERS[order]} {'vector' if vectors else 'scalar'}"
-        arguments = tile, *order, vectors, finish
-        return Kernel(" ".join([name, *last(*finish)]), "_tiles", "body", arguments, "SIGNATURE", tile.threads, tile.blocks)
+        arguments = tile, *order, vectors, last
+        return Kernel(" ".join([name, *words(*last)]), "_tiles.body", arguments, "SIGNATURE", tile.threads, tile.blocks)
 
-    def last(bias=False, activation=None, derivative=False):
+    def words(bias=False, activation=None, derivative=False):
         return ["bias"] * bias + ([] if activation is None else [f"{activation}{' derivative' * derivative}"])
 
     found = [product(*variant) for variant in itertools.product(_tiles.TILES, ORDERS, (True, False))]
@@ -96,8 +95,13 @@ def kernels():
     found += [product(tile, (False, False), False, False, "relu6", True) for tile in _tiles.TILES]
     steps = [()] + [(not d, f, d) for f in ACTIVATIONS for d in (False, True)]
     for step in steps:
-        name = " ".join(["sum of parts", *last(*step)])
-        found.append(Kernel(name, "_tiles", "sum_body", (step,), "SUM_SIGNATURE", _tiles.WIDE * _tiles.HIGH, 1))
+        name = " ".join(["sum of parts", *words(*step)])
+        found.append(Kernel(name, "_tiles.sum_body", (step,), "SUM_SIGNATURE", _tiles.WIDE * _tiles.HIGH, 1))
+    rows = {"cross_entropy": "ENTROPY", "column_sums": "COLUMNS", "total": "TOTAL"}
+    found += [Kernel(f"rows {n}", f"_rows.{n}", None, kind, _rows.CELLS, 4) for n, kind in rows.items()]
+    names = sorted([*ACTIVATIONS, *[f"{f}_grad" for f in ACTIVATIONS]])
+    found += [Kernel(f"elements {f}", "_loops.mapped", (f,), None, _loops.THREADS, 4) for f in names]
+    found += [Kernel(f"elements {s}", "_loops.step", (s,), None, _loops.THREADS, 4) for s in _loops.STEPS]
     return found
 
 
@@ -108,12 +112,13 @@ def compile(kernel, targets=TARGETS):
     from numba import cuda
 
     warnings.filterwarnings("ignore", module="numba")
-    module = importlib.import_module(f"dnnbook.cuda.{kernel.module}")
-    body = getattr(module, kernel.maker)(*kernel.arguments)
+    module, _, maker = kernel.maker.partition(".")
+    module = importlib.import_module(f"dnnbook.cuda.{module}")
+    made = getattr(module, maker) if kernel.arguments is None else getattr(module, maker)(*kernel.arguments)
+    body, signature = made if kernel.signature is None else (made, getattr(module, kernel.signature))
     bounds = kernel.threads, kernel.blocks
     # The intermediate code is the same for all targets but for the line that names one; the oldest is good for all.
     cc = int(targets[0][-2]), int(targets[0][-1])
-    signature = getattr(module, kernel.signature)
     ptx, _ = cuda.compile_ptx(body, signature, cc=cc, device=False, launch_bounds=bounds)
     return [Code(kernel.name, target, *bounds, *assemble(ptx, target)) for target in targets]
 

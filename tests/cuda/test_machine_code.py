@@ -13,39 +13,43 @@ MOST_SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}
 LEAST_SHARE = {"128x128x8": 0.8, "64x64x16": 0.77, "32x32x16": 0.6}  # a small tile needs more loads for each sum
 
 
+GROUPS = [f"product {size}" for size in LEAST_SHARE] + ["sum of parts", "rows", "elements"]
+
+
 @functools.cache
-def codes():
-    return machine_code.build()
+def codes(group):
+    return machine_code.build(chosen=lambda name: name.startswith(group))
 
 
-@pytest.mark.parametrize("target", machine_code.TARGETS)
-def test_every_kernel(target):
-    mine = [c for c in codes() if c.target == target]
-    assert len(mine) == len(machine_code.kernels())
+def test_the_groups_are_all_kernels():
+    assert all(k.name.startswith(tuple(GROUPS)) for k in machine_code.kernels())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_registers_and_arithmetic_of_every_kernel(group):
+    for c in codes(group):
+        assert c.local == c.count("LDL", "STL") == 0, c
+        assert c.registers * c.threads * c.blocks <= REGISTERS, c
+        assert c.shared * c.blocks <= MOST_SHARED[c.target], c
+        assert c.count("DFMA", "DADD", "DMUL", "DSETP", "F2F.F64", "F2F.F32.F64", "MUFU.RCP64") == 0, c
+        assert all(re.fullmatch(r"[A-Z][\w.]+", kind) for kind in c.instructions), c
+
+
+@pytest.mark.parametrize("size", LEAST_SHARE)
+def test_the_main_loop_of_products(size):
+    rows, columns, depth = map(int, size.split("x"))
+    mine = codes(f"product {size}")
+    assert {c.target for c in mine} == set(machine_code.TARGETS)
     for c in mine:
-        assert c.local == c.count("LDL", "STL") == 0, c.name
-        assert c.registers * c.threads * c.blocks <= REGISTERS, c.name
-        assert c.shared * c.blocks <= MOST_SHARED[target], c.name
-        assert c.count("DFMA", "DADD", "DMUL", "DSETP", "F2F.F64", "F2F.F32.F64", "MUFU.RCP64") == 0, c.name
-        assert all(re.fullmatch(r"[A-Z][\w.]+", kind) for kind in c.instructions), c.name
-
-
-@pytest.mark.parametrize("target", machine_code.TARGETS)
-def test_products(target):
-    mine = [c for c in codes() if c.target == target and c.name.startswith("product")]
-    assert len(mine) >= 24
-    for c in mine:
-        size = c.name.split()[1]
-        rows, columns, depth = map(int, size.split("x"))
-        assert c.loop["FFMA"] == rows * columns * depth // c.threads, c.name  # the loop is the whole step along K
-        assert c.share >= LEAST_SHARE[size], (c.name, c.share)
-        assert c.loop["LDS.128"] > 0, c.name
+        assert c.loop["FFMA"] == rows * columns * depth // c.threads, c  # the loop is one whole step along K
+        assert c.share >= LEAST_SHARE[size], (c.share, c)
+        assert c.loop["LDS.128"] > 0, c
         slabs = (rows + columns) * depth // c.threads
         if "vector" in c.name:
-            assert c.loop["LDG.E.128"] == slabs // 4, c.name
-            assert c.count("STG.E.128") > 0, c.name
+            assert c.loop["LDG.E.128"] == slabs // 4, c
+            assert c.count("STG.E.128") > 0, c
         else:
-            assert c.loop["LDG.E"] == slabs, c.name
+            assert c.loop["LDG.E"] == slabs, c
 
 
 def test_a_spill_and_64_bits_would_show():
