@@ -18,6 +18,10 @@ for path in sorted((ROOT / "dnnbook").rglob("*.py")):
 cache = Path(os.environ.get("NUMBA_CACHE_DIR") or ROOT / "build" / "numba")
 os.environ["NUMBA_CACHE_DIR"] = str(cache / source.hexdigest()[:16])
 
+# Several processes of pytest-xdist with several threads of BLAS each would fight for the cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 settings.register_profile(
     "dnnbook",
     derandomize=True,
