@@ -1,7 +1,7 @@
 """Loops over all elements, compiled for the GPU from the source of the CPU's.
 
-A step of an optimizer, ``for i in range(len(w)): ...``, is read from its file. Its loop is dealt out to the threads of the grid,
-its numbers become float32, its square roots those of the device; nothing else changes.
+A step of an optimizer, ``for i in range(len(w)): ...``, is read from its file. Its loop is dealt out to the threads of the
+grid, its numbers become float32, its square roots those of the device; nothing else changes.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Activation functions and their derivatives on the GPU, for float32 arrays, from the formulas of :mod:`dnnbook.activations`."""
+"""Activation functions and their derivatives on the GPU, for float32 arrays, by the formulas of :mod:`dnnbook.activations`."""
 
 from dnnbook.cuda.device import empty, need, whole
 from dnnbook.cuda.products import ACTIVATIONS

@@ -1,7 +1,7 @@
 """Matrix products in Numba's simulator of a GPU; run by test_simulator.py in a process of its own.
 
-Every array lies inside a larger one full of NaN: a read outside makes the result NaN, a write outside shows afterwards. The
-simulator itself raises for every index beyond a run of memory.
+Every array on the device lies inside a larger one full of NaN: a read outside makes the result NaN, a write outside shows
+afterwards. The simulator itself raises for every index beyond a run of memory.
 """
 
 import ast
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from simulated import Device, drawn
 
 from dnnbook import activations, cuda
 from dnnbook.cuda import _scalars, _tiles, products
@@ -22,40 +23,6 @@ from dnnbook.cuda.device import argument
 ORDERS = list(itertools.product((False, True), repeat=2))
 TINY = _tiles.Tile(16, 16, 8, 4, 4, 2, 2, blocks=1)
 TINY16 = _tiles.Tile(16, 8, 16, 8, 4, 1, 2, blocks=1)
-
-
-class Device:
-    """An array "on the device": all that the package sees of it is the interface; around it everything is NaN."""
-
-    def __init__(self, values, transposed=False, pitch=0, shift=0):
-        values = np.asarray(values, np.float32)
-        stored = values.T if transposed else values
-        height, width = stored.shape if stored.ndim == 2 else (1, stored.shape[0])
-        pitch = max(width, pitch)
-        self.base = np.full(64 + shift + height * pitch + 64, np.nan, np.float32)
-        start = next(i for i in range(64) if self.base[i:].ctypes.data % 16 == 0) + 32 + shift
-        self.inside = np.zeros(self.base.size, bool)
-        block = np.lib.stride_tricks.as_strided
-        for base in (self.base, self.inside):
-            view = block(base[start:], (height, width), (pitch * base.itemsize, base.itemsize))
-            view[...] = True if base is self.inside else stored.reshape(height, width)
-        size = self.base.itemsize
-        strides = (size,) if values.ndim == 1 else (size, pitch * size) if transposed else (pitch * size, size)
-        self.values = block(self.base[start:], values.shape, strides)
-        self.__cuda_array_interface__ = {
-            "shape": values.shape,
-            "typestr": "<f4",
-            "data": (self.values.ctypes.data, False),
-            "strides": strides,
-            "version": 3,
-        }
-
-    def untouched(self):
-        return bool(np.isnan(self.base[~self.inside]).all())
-
-
-def drawn(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
 def expected(a, b, bias=None, activation=None, z=None):
