@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PARTS = "tests/cuda/simulated_products.py", "tests/cuda/simulated_layers.py", "dnnbook/cuda"
+PARTS = "tests/cuda/simulated_products.py", "tests/cuda/simulated_layers.py", "tests/cuda/simulated_bench.py", "dnnbook/cuda"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="the package numba-cuda is not installed"
@@ -28,7 +28,8 @@ def runs():
     yield begun
     for process in begun.values():
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.mark.parametrize("part", PARTS)
