@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from simulated import Device, drawn
 
 from dnnbook import activations, cuda
-from dnnbook.cuda import _scalars, _tiles, products
+from dnnbook.cuda import _scalars, _tiles, device, products
 from dnnbook.cuda.device import argument
 
 ORDERS = list(itertools.product((False, True), repeat=2))
@@ -140,7 +140,7 @@ def test_the_plan_fills_the_gpu_where_the_product_is_large_enough(M, N, K, proce
         assert blocks >= processors
 
 
-@pytest.mark.parametrize(("M", "N", "K"), [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (3, 2, 520)])
+@pytest.mark.parametrize(("M", "N", "K"), [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (3, 2, 20)])
 def test_numpy_arrays_go_in_and_come_out(M, N, K):
     a, b, bias = drawn(M, K), drawn(K, N), drawn(N)
     c = cuda.matmul(a, b, bias=bias, activation="relu")
@@ -201,11 +201,11 @@ def test_formulas_are_those_of_the_cpu(name):
     source = ast.unparse(_scalars.single(body))
     assert re.sub(r"float32\(([\d.]+)\)", r"\1", source).replace("_elementary_", "_elementary.") == ast.unparse(function)
     compiled = compile(source, "", "exec").co_consts[0]
-    device = _scalars.scalar(name)
-    assert device.fn.__code__.co_code == compiled.co_code
+    on_device = _scalars.scalar(name)
+    assert on_device.fn.__code__.co_code == compiled.co_code
 
     z = np.concatenate([drawn(200) * 4, np.float32([0, -0.0, 1e-30, -1e-30, 6, 100, -100, np.inf, -np.inf, np.nan])])
-    got = [device(x) for x in z]
+    got = [on_device(x) for x in z]
     assert {type(y) for y in got} == {np.float32}
     np.testing.assert_allclose(got, getattr(activations, name)(z.astype(np.float64)), rtol=1e-6, atol=1e-36)
 
@@ -217,3 +217,12 @@ def test_a_step_outside_is_caught():
     b, c = Device(drawn(5, 4)), Device(np.full((4, 4), np.nan))
     products.run(TINY, 1, lying, argument("", "b", b, "K", "N"), None, None, None, argument("", "c", c, "M", "N"))
     assert np.isnan(c.values).any()
+
+
+def test_parts_of_sums_use_the_same_memory_again(monkeypatch):
+    monkeypatch.setattr(products, "processors", lambda: 2)
+    a, b = drawn(3, 520), drawn(520, 2)
+    c = cuda.matmul(a, b)
+    kept = {key: memory.size for key, memory in device.WORK.items()}
+    np.testing.assert_array_equal(cuda.matmul(a, b), c)  # equal to the last bit: the order of sums is fixed
+    assert {key: memory.size for key, memory in device.WORK.items()} == kept != {}
