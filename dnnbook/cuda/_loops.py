@@ -1,7 +1,7 @@
 """Loops over all elements, compiled for the GPU from the source of the CPU's.
 
-A step of an optimizer, ``for i in range(len(w)): ...``, is read from its file. Its loop is dealt out to the threads of the grid,
-its numbers become float32, its square roots those of the device; nothing else changes.
+A step of an optimizer, ``for i in range(len(w)): ...``, is read from its file. Its loop is dealt out to the threads of the
+grid, its numbers become float32, its square roots those of the device; nothing else changes.
 """
 
 import ast
@@ -14,6 +14,7 @@ from numba import cuda, float32, types, uint64
 
 from dnnbook.cuda._scalars import Single, parsed, scalar
 from dnnbook.cuda._vectors import SIMULATED
+from dnnbook.cuda.device import processors
 
 THREADS = 256
 STEPS = {
@@ -87,5 +88,5 @@ def compiled(loop):
 def launch(loop, size, *arguments, stream=0):
     """Run a loop over so many elements."""
     if size:
-        blocks = min(-(-size // THREADS), 8 * getattr(cuda.get_current_device(), "MULTIPROCESSOR_COUNT", 1))
+        blocks = min(-(-size // THREADS), 8 * processors())
         compiled(loop)[blocks, THREADS if size >= THREADS else size, stream](*arguments)

@@ -97,7 +97,7 @@ def cross_entropy(Z, Y, losses, G, N, K, ldz, ldy):
 
 
 def column_sums(X, parts, N, K, ldx, length):
-    """Sums of the columns of X over rows [s length, (s + 1) length) into parts[s], for every layer s of the grid's second axis."""
+    """Sums of columns of X over rows [s length, (s + 1) length) into parts[s], for every layer s of the grid's second axis."""
     cells = cuda.shared.array(CELLS, float32)
     cell = int32(cuda.threadIdx.y * LANES + cuda.threadIdx.x)
     column = int32(cuda.blockIdx.x * LANES + cuda.threadIdx.x)

@@ -1,6 +1,6 @@
-"""Activation functions and their derivatives on the GPU, for float32 arrays, from the formulas of :mod:`dnnbook.activations`."""
+"""Activation functions and their derivatives on the GPU, for float32 arrays, by the formulas of :mod:`dnnbook.activations`."""
 
-from dnnbook.cuda.device import empty, need, whole
+from dnnbook.cuda.device import empty, need, to_host, whole
 from dnnbook.cuda.products import ACTIVATIONS
 
 __all__ = sorted([*ACTIVATIONS, *[f"{name}_grad" for name in ACTIVATIONS]])
@@ -17,7 +17,7 @@ def elementwise(name):
         shape = tuple(z.memory.shape)
         made = empty(name, z, shape)
         _loops.launch(_loops.mapped(name), z.extent, z.flat(stream), whole(name, "y", made).flat(stream), stream=stream)
-        return made if z.on_device else made.copy_to_host(stream=stream)
+        return made if z.on_device else to_host(made, stream=stream)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f":func:`dnnbook.activations.{name}` on the GPU; the result is where `z` is."

@@ -175,15 +175,47 @@ def run(owner, extent):
     """So many elements of device memory from the first of an array, as one contiguous array."""
     from numba import cuda
 
-    from dnnbook.cuda._vectors import SIMULATED
-
     holder = type("Run", (), {"owner": owner})()
     interface = interface_of(owner) | {"shape": (extent,), "strides": None}
-    if SIMULATED:
+    if simulated():
         holder.__array_interface__ = interface
         return type(cuda.device_array(0))(np.asarray(holder))
     holder.__cuda_array_interface__ = interface
     return cuda.as_cuda_array(holder)
+
+
+WORK = {}  # device memory kept for later calls, by device and stream
+
+
+def workspace(size, stream):
+    """So many elements of device memory for the kernels of one call; the next call in the stream has them again."""
+    from numba import cuda
+
+    key = cuda.get_current_device().id if not simulated() else 0, stream if stream == 0 else int(stream.handle)
+    if key not in WORK or WORK[key].size < size:
+        WORK[key] = cuda.device_array(size, FLOAT)
+    return WORK[key][:size]
+
+
+def processors():
+    """The multiprocessors of the GPU; one in the simulator."""
+    from numba import cuda
+
+    return 1 if simulated() else cuda.get_current_device().MULTIPROCESSOR_COUNT
+
+
+def simulated():
+    from dnnbook.cuda._vectors import SIMULATED
+
+    return SIMULATED
+
+
+def to_host(array, out=None, stream=0):
+    """A device array as a NumPy array, when the stream has come to its end."""
+    host = array.copy_to_host(out, stream)
+    if stream != 0:
+        stream.synchronize()
+    return host
 
 
 def same_place(where, *arrays):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import argument, empty, need, same_place
+from dnnbook.cuda.device import argument, empty, need, same_place, to_host, workspace
 from dnnbook.cuda.products import matmul
 
 __all__ = [
@@ -50,8 +50,6 @@ def dense_vjp(g, x, W, stream=0):
 
 def column_sums(g, stream=0):
     """The gradient of the biases: the sums of the columns of g, shape (N, M)."""
-    from numba import cuda
-
     from dnnbook.cuda import _rows, _tiles
 
     g = argument("dense_vjp", "g", g, "N", "M")
@@ -62,7 +60,7 @@ def column_sums(g, stream=0):
     if M:
         out = argument("dense_vjp", "db", made, "M").flat(stream)
         parts = max(math.ceil(N / ROWS_A_PART), 1)
-        sums = cuda.device_array(parts * M, np.float32, stream=stream) if parts > 1 else out
+        sums = workspace(parts * M, stream) if parts > 1 else out
         X = g.flat(stream) if N else sums
         numbers = [np.int32(n) for n in (N, M, g.pitch, ROWS_A_PART)]
         grid, block = (math.ceil(M / _rows.LANES), parts), (_rows.LANES, _rows.ROWS)
@@ -71,7 +69,7 @@ def column_sums(g, stream=0):
             one, M, parts = np.int32(1), np.int32(M), np.int32(parts)
             grid, block = math.ceil(M / _tiles.WIDE), (_tiles.WIDE, _tiles.HIGH)
             _tiles.summed()[grid, block, stream](sums, out, out, out, one, M, M, M, parts)
-    return made if g.on_device else made.copy_to_host(stream=stream)
+    return made if g.on_device else to_host(made, stream=stream)
 
 
 def entropy(where, z, y, stream):
@@ -91,19 +89,19 @@ def entropy(where, z, y, stream):
             raise ValueError(f"{where}: {a.name} has contiguous columns, expected contiguous rows")
     need(where)
     (N, K), made = z.shape, empty(where, z, z.shape)
-    losses, loss = cuda.device_array(N, np.float32, stream=stream), cuda.device_array(1, np.float32, stream=stream)
+    losses, loss = workspace(N, stream), cuda.device_array(1, np.float32)
     block = _rows.LANES, _rows.ROWS
     G = argument(where, "g", made, "N", "K").flat(stream)
     numbers = [np.int32(n) for n in (N, K, z.pitch, y.pitch)]
     run = _rows.kernel(_rows.cross_entropy)[math.ceil(N / _rows.ROWS), block, stream]
     run(z.flat(stream), y.flat(stream), losses, G, *numbers)
     _rows.kernel(_rows.total)[1, block, stream](losses, loss, np.int32(N), np.float32(N))
-    return loss, made if on_device else made.copy_to_host(stream=stream)
+    return loss, made if on_device else to_host(made, stream=stream)
 
 
 def softmax_cross_entropy(z, y, stream=0):
     """:func:`dnnbook.losses.softmax_cross_entropy` on the GPU; the loss comes back as a number, which waits for the GPU."""
-    return entropy("softmax_cross_entropy", z, y, stream)[0].copy_to_host(stream=stream)[0]
+    return to_host(entropy("softmax_cross_entropy", z, y, stream)[0], stream=stream)[0]
 
 
 def softmax_cross_entropy_grad(z, y, stream=0):

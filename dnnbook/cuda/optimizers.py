@@ -11,7 +11,7 @@ import numpy as np
 
 from dnnbook import optimizers
 from dnnbook._check import as_scalar
-from dnnbook.cuda.device import need, same_place, whole
+from dnnbook.cuda.device import need, same_place, to_host, whole
 
 __all__ = [
     "adam_",
@@ -60,7 +60,7 @@ def on_device(step):
         result = types.FunctionType(body.__code__, space)(w, g, *([state] if state_class else []), *numbers)
         if not on_gpu_already:
             for a, f in zip((arrays[0], *arrays[2:]), (flat[0], *flat[2:]), strict=True):
-                f.copy_to_host(a.memory.reshape(-1), stream)
+                to_host(f, a.memory.reshape(-1), stream)
         return result
 
     on_gpu.__doc__ = f""":func:`dnnbook.optimizers.{where}` on the GPU, for float32 arrays on the device or in NumPy.

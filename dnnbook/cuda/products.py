@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import argument, empty, need, same_place
+from dnnbook.cuda.device import argument, empty, need, processors, same_place, to_host, workspace
 
 __all__ = ["matmul"]
 
@@ -87,7 +87,7 @@ def matmul(a, b, *, bias=None, activation=None, z=None, out=None, stream=0):
     if out is not None:
         out = argument("matmul", "out", out, "M", "N", sizes=sizes)
         if out.transposed or not (out.on_device or given is out.memory):
-            raise ValueError("matmul: out has no contiguous rows")
+            raise ValueError(f"matmul: out has no contiguous rows{'' if out.on_device else ' without gaps'}")
     on_device = same_place("matmul", a, b, bias, z, out)
     need("matmul")
     made = given if given is not None and on_device else empty("matmul", a, (M, N))
@@ -96,7 +96,7 @@ def matmul(a, b, *, bias=None, activation=None, z=None, out=None, stream=0):
         launch(a, b, bias, activation, z, c, stream)
     if on_device:
         return made
-    return made.copy_to_host(given, stream)
+    return to_host(made, given, stream)
 
 
 def plan(M, N, K, processors):
@@ -120,18 +120,12 @@ def plan(M, N, K, processors):
 
 def launch(a, b, bias, activation, z, c, stream):
     """Run the kernels of one product of checked arrays, none of which is empty but for K = 0."""
-    from numba import cuda
-
     (M, K), N = a.shape, b.shape[1]
-    processors = getattr(cuda.get_current_device(), "MULTIPROCESSOR_COUNT", 1)
-    tile, parts = plan(M, N, K, processors)
-    run(tile, parts, a, b, bias, activation, z, c, stream)
+    run(*plan(M, N, K, processors()), a, b, bias, activation, z, c, stream)
 
 
 def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     """The same with a tile and a number of parts that somebody chose."""
-    from numba import cuda
-
     from dnnbook.cuda import _tiles
 
     (M, K), N = a.shape, b.shape[1]
@@ -150,7 +144,7 @@ def run(tile, parts, a, b, bias, activation, z, c, stream=0):
         kernel = _tiles.product(tile, a.transposed, b.transposed, vectors, last)
         kernel[grid, tile.threads, stream](A, B, C, beta, Z, *sizes, *pitches, np.int32(length))
         return
-    terms = cuda.device_array(parts * M * N, np.float32, stream=stream)
+    terms = workspace(parts * M * N, stream)
     vectors = a.fours and b.fours and N % 4 == 0
     kernel = _tiles.product(tile, a.transposed, b.transposed, vectors)
     kernel[grid, tile.threads, stream](A, B, terms, beta, Z, *sizes, np.int32(N), pitches[1], np.int32(length))

@@ -1,4 +1,4 @@
-"""The kernels on a simulated GPU, which must be switched on before Numba is imported: in a process of its own."""
+"""The kernels on a simulated GPU, which must be switched on before Numba is imported: in processes of their own."""
 
 import importlib.util
 import os
@@ -10,14 +10,29 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+PARTS = "tests/cuda/simulated_products.py", "tests/cuda/simulated_layers.py", "tests/cuda/simulated_bench.py", "dnnbook/cuda"
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="the package numba-cuda is not installed"
+)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="the package numba-cuda is not installed")
-@pytest.mark.parametrize("what", ["tests/cuda/simulated_products.py", "dnnbook/cuda"])
-def test_on_a_simulated_gpu(what):
-    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": str(ROOT)}
-    options = ["-o", "addopts=--import-mode=importlib --doctest-modules", "-p", "no:cacheprovider", "-q", what]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+@pytest.fixture(scope="module")
+def runs():
+    """All parts, begun at the same time."""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
+    options = ["-o", "addopts=--import-mode=importlib --doctest-modules", "-p", "no:cacheprovider", "-q"]
+    command = [sys.executable, "-m", "pytest", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    begun = {part: subprocess.Popen([*command, part], cwd=ROOT, env=environment, **pipes) for part in PARTS}
+    yield begun
+    for process in begun.values():
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_on_a_simulated_gpu(part, runs):
+    text, _ = runs[part].communicate()
+    assert runs[part].returncode == 0, text[-8000:]

@@ -1,0 +1,164 @@
+"""Layers, losses, activations and optimizers in the simulator; run by test_simulator.py in a process of its own."""
+
+import ast
+import importlib
+import inspect
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from simulated import Device, drawn
+
+from dnnbook import activations, losses
+from dnnbook import dense as on_cpu
+from dnnbook import optimizers as steps
+from dnnbook.cuda import _loops, _rows, layers, optimizers
+from dnnbook.cuda import activations as on_gpu
+
+EPS = np.finfo(np.float32).eps
+
+
+@given(N=st.integers(1, 20), K=st.integers(1, 70), pitch=st.integers(0, 80), seed=st.integers(0, 9), one_hot=st.booleans())
+@settings(max_examples=12)
+@example(9, 33, 0, 0, True)
+@example(1, 1, 5, 0, False)
+def test_softmax_cross_entropy(N, K, pitch, seed, one_hot):
+    z = drawn(N, K, seed=seed) * 10
+    y = np.eye(K, dtype=np.float32)[np.arange(N) % K] if one_hot else np.abs(drawn(N, K, seed=seed + 1))
+    loss = layers.softmax_cross_entropy(z, y)
+    assert loss.dtype == np.float32
+    rounding = EPS * (16 + np.ptp(z))  # an exponential of x has the round-off of x as a relative error
+    np.testing.assert_allclose(loss, losses.softmax_cross_entropy(z.astype(float), y.astype(float)), rtol=rounding, atol=1e-30)
+    z, y = Device(z, pitch=pitch), Device(y, pitch=pitch)
+    gradient = layers.softmax_cross_entropy_grad(z, y).copy_to_host()
+    assert z.untouched()
+    assert y.untouched()
+    want = losses.softmax_cross_entropy_grad(z.values.astype(float), y.values.astype(float))
+    scale = y.values.sum(axis=1, keepdims=True) / N
+    assert np.all(np.abs(gradient - want) <= rounding * (np.abs(want) + (0 if one_hot else scale)) + 1e-37)
+
+
+@pytest.mark.parametrize(
+    "z",
+    [[[1000, 0], [0, 0]], [[np.nan, 1], [2, 1]], [[2, 1], [1, np.nan]], [[np.inf, 1], [3, 3]], [[-np.inf, -np.inf], [1, 2]]],
+)
+def test_softmax_cross_entropy_of_scores_that_are_huge_or_no_numbers(z):
+    z, y = np.float32(z), np.float32([[0, 1], [1, 0]])
+    np.testing.assert_allclose(layers.softmax_cross_entropy(z, y), losses.softmax_cross_entropy(z, y), rtol=4 * EPS)
+    want = losses.softmax_cross_entropy_grad(z, y)
+    np.testing.assert_allclose(layers.softmax_cross_entropy_grad(z, y), want, rtol=4 * EPS, atol=1e-30)
+
+
+@pytest.mark.parametrize(("N", "M"), [(1, 1), (7, 33), (300, 5), (0, 3), (3, 0)])
+def test_sums_of_columns(N, M):
+    """The gradient of biases; 300 rows are more than one block adds up."""
+    g = Device(drawn(N, M), pitch=M + 3)
+    sums = layers.column_sums(g).copy_to_host()
+    assert g.untouched()
+    bound = EPS * (N + 2) * np.abs(g.values).sum(axis=0)
+    assert np.all(np.abs(sums - g.values.astype(float).sum(axis=0)) <= bound)
+
+
+def test_dense_layers_are_those_of_the_cpu():
+    x, W, b, g, z = drawn(9, 7), drawn(7, 5), drawn(5), drawn(9, 5), drawn(9, 7, seed=1)
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(layers.dense(x, W, b), on_cpu.dense(x, W, b), **close)
+    for got, want in zip(layers.dense_vjp(g, x, W), on_cpu.dense_vjp(g, x, W), strict=True):
+        np.testing.assert_allclose(got, want, **close)
+    for name in ("sigmoid", "tanh", "relu"):
+        np.testing.assert_allclose(layers.layer_output(x, W, b, name), on_cpu.layer_output(x, W, b, name), **close)
+        np.testing.assert_allclose(layers.hidden_delta(g, W, z, name), on_cpu.hidden_delta(g, W, z, name), **close)
+
+
+@pytest.mark.parametrize("name", on_gpu.__all__)
+def test_activations(name):
+    z = np.append(drawn(5, 60) * 4, np.float32([[np.nan] * 60]), axis=0)
+    got = getattr(on_gpu, name)(z)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, getattr(activations, name)(z.astype(np.float64)), rtol=1e-6, atol=1e-36)
+
+
+STEPS = {
+    "sgd": None,
+    "momentum": "momentum",
+    "nesterov": "momentum",
+    "nesterov_at_w": "momentum",
+    "rmsprop": "rmsprop",
+    "adam": "adam",
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("where", ["numpy", "device"])
+def test_optimizers_make_the_steps_of_the_cpu(name, where):
+    """Three steps of 300 parameters, more than one block has threads; equal to round-off."""
+    place = Device if where == "device" else np.array
+    w, v, g = drawn(20, 15), place(drawn(20, 15)), drawn(20, 15, seed=1)
+    state = theirs = ()
+    if STEPS[name]:
+        state = [getattr(steps, f"{STEPS[name]}_init")(w)]
+        first = getattr(optimizers, f"{STEPS[name]}_init")(np.zeros_like(w))
+        theirs = [type(first)(*[place(x) if isinstance(x, np.ndarray) else x for x in first])]
+    for _ in range(3):
+        state = [getattr(steps, f"{name}_")(w, g, *state, eta=0.1)]
+        theirs = [getattr(optimizers, f"{name}_")(v, place(g), *theirs, eta=0.1)]
+        state, theirs = ([] if s[0] is None else s for s in (state, theirs))
+
+    def host(x):
+        return x.values if isinstance(x, Device) else x
+
+    np.testing.assert_allclose(host(v), w, rtol=4 * EPS, atol=EPS)
+    for mine, other in zip(state, theirs, strict=True):
+        for x, y in zip(mine, other, strict=True):
+            np.testing.assert_allclose(host(y), x, rtol=4 * EPS, atol=EPS)
+    if where == "device":
+        assert v.untouched()
+
+
+def test_states_begin_where_the_parameters_are():
+    from numba import cuda
+
+    state = optimizers.adam_init(cuda.to_device(drawn(3, 4)))
+    assert hasattr(state.m, "copy_to_host")
+    assert state.m.shape == (3, 4)
+    assert state.t == 0
+
+
+@pytest.mark.parametrize("name", _loops.STEPS)
+def test_the_loops_of_optimizers_are_those_of_the_cpu(name):
+    """The same source: undone, the three changes give the function in the CPU's file."""
+    module, _, function = _loops.STEPS[name].partition(".")
+    body = getattr(importlib.import_module(f"dnnbook.optimizers.{module}"), function).py_func
+    loop = ast.unparse(_loops.Dealt().visit(_loops.parsed(body)))
+    undone = loop.replace("range(uint64(cuda.grid(1)), uint64(w.size), uint64(cuda.gridsize(1)))", "range(len(w))")
+    tree = ast.parse(textwrap.dedent(inspect.getsource(body))).body[0]
+    tree.decorator_list = []
+    assert undone.replace("math.sqrt", "np.sqrt") == ast.unparse(tree)
+    assert undone != loop
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: optimizers.sgd_(drawn(3), drawn(4)), ValueError, r"sgd_: g has shape (4,), expected (3,) as w"),
+        (lambda: optimizers.sgd_(drawn(3), drawn(3), eta=-1), ValueError, r"sgd_: eta is -1, expected a number in [0, inf)"),
+        (lambda: optimizers.adam_(drawn(3), drawn(3), None), TypeError, "adam_: state is NoneType, expected AdamState"),
+        (lambda: optimizers.sgd_(drawn(4, 4)[:, ::2], drawn(4, 2)), ValueError, "sgd_: w is not C-contiguous"),
+        (lambda: optimizers.sgd_([1.0], drawn(1)), TypeError, "sgd_: w has dtype float64, expected float32"),
+        (lambda: optimizers.sgd_(drawn(3), Device(drawn(3))), TypeError, "sgd_: g is on the device and w is a NumPy array"),
+        (lambda: layers.softmax_cross_entropy(drawn(2, 3), drawn(3, 2)), ValueError, "softmax_cross_entropy: y has shape"),
+        (lambda: layers.dense_vjp(drawn(2, 3), drawn(2, 4), drawn(3, 4)), ValueError, "dense_vjp: W has shape (3, 4)"),
+        (lambda: on_gpu.relu(np.arange(3)), TypeError, "relu: z has dtype int64, expected float32"),
+    ],
+)
+def test_wrong_arguments(call, error, text):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value).startswith(text)
+
+
+def test_all_kernels_of_rows_meet_every_lane():
+    """A block has whole warps, and the tree halves a power of two."""
+    assert _rows.LANES & (_rows.LANES - 1) == _rows.ROWS & (_rows.ROWS - 1) == 0
