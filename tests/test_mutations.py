@@ -122,7 +122,7 @@ CODE = [
     ("dense.hidden_delta", "SLOPE[activation](z) * ", ""),
     ("dense.hidden_delta", "SLOPE", "VALUE"),
     ("optimizers.adam", "(1 - beta1) * g", "g"),
-    ("optimizers.adam", " / _correction(beta2, t)", ""),
+    ("optimizers.adam", "1 / _correction(beta2, t)", "1.0", 0, "_corrected"),
     ("optimizers.momentum", "w + v", "w - v"),
     ("initializers.glorot_limit", "6 /", "3 /"),
     # indices and transposes
@@ -147,9 +147,9 @@ CODE = [
     # powers, epsilon, time, digits
     ("losses.mean_squared_error", ") ** 2", ")", 0, "_sum_of_squares"),
     ("optimizers.adam", "g * g", "g"),
-    ("optimizers.adam", "np.sqrt(v_hat) + eps", "np.sqrt(v_hat + eps)"),
+    ("optimizers.adam", "np.sqrt(scale * v) + eps", "np.sqrt(scale * v + eps)"),
     ("optimizers.adam", "state.t + 1", "state.t + 2"),
-    ("optimizers.adam", "_correction(beta1, t)", "_correction(beta1, 1)"),
+    ("optimizers.adam", "_correction(beta1, t)", "_correction(beta1, 1)", 0, "_corrected"),
     ("activations.elu", "expm1(z)", "(exp(z) - 1)"),
     ("activations.softplus", "_softplus(z)", "log1p(exp(z))"),
     ("losses.softmax_cross_entropy", "math.log1p(rest[n])", "math.log(rest[n])"),
@@ -170,7 +170,7 @@ CODE = [
     ("dense.weight_update", "o.T @ delta", "o.T @ delta / len(o)"),
     ("dense.layer_output", "VALUE", "SLOPE"),
     ("optimizers.adam", "beta2 * state.v", "beta1 * state.v"),
-    ("optimizers.adam", "- eta * m_hat", "- m_hat"),
+    ("optimizers.adam", "- rate * m", "- m"),
     ("optimizers.momentum", "gamma * state.v", "state.v"),
     ("initializers.he_limit", "6 / n_in", "6 * n_in"),
 ]

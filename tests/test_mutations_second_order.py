@@ -67,7 +67,7 @@ CODE = [
     ("activations.sigmoid_grad2", "half if z > 0 else -half", "half"),
     ("activations.tanh_grad2", "8 * e", "4 * e"),
     ("activations.tanh_grad2", "expm1(-2 * abs(z))", "expm1(-abs(z))"),
-    ("activations.elu_grad2", "alpha * math.exp(z)", "alpha * math.expm1(z)"),
+    ("activations.elu_grad2", "alpha * exp_nonpositive(z)", "alpha * expm1(z)"),
     ("activations.elu_grad2", "z > 0", "z >= 0"),
     ("activations.softplus_grad2", "_sigmoid_grad(z)", "_sigmoid(z)"),
     ("losses.mean_squared_error_hvp", " / u.shape[0]", ""),
