@@ -5,7 +5,7 @@ first, a small team of waiting threads the others. When it does so:
 
 * **Small work stays on one thread.** To wake a thread and to wait for it takes about 15 microseconds. Below
   :data:`LEAST` nanoseconds of work (a hundred thousand exponentials, or a million numbers copied) nothing is shared.
-* **Work between matrix products stays on one thread.** After a product the threads of BLAS keep their cores busy for some
+* **Work between matrix products stays on one thread.** After a product the threads of BLAS keep their cores busy for tens of
   milliseconds, waiting for the next one. On two cores a shared loop then took 5 to 15 % longer than a plain one (measured
   after a product of 1024 x 1024 matrices, with 1 million numbers; twice as long with 100,000). So only public functions
   share; their ``kernel``, which the layers of a network use, does not, and loops that are large beside a product, such as

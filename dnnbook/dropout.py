@@ -116,7 +116,7 @@ def dropout_mask(rng, shape, keep, dtype=np.float64, out=None):
     Notes
     -----
     `rng` gives one number, the key of a counter-based generator (Philox4x32-10) that computes many units at a time. A unit
-    stays where its random word of 32 bits is below :math:`2^{32} p`.
+    stays where its random word of 32 bits is below :math:`2^{32} p`. Source: :cite:p:`salmon2011`.
 
     Examples
     --------
