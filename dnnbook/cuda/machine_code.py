@@ -73,7 +73,18 @@ def missing():
     if importlib.util.find_spec("numba_cuda") is None:
         return "the package numba-cuda is not installed"
     absent = [name for name in ("ptxas", "nvdisasm") if tool(name) is None]
-    return f"{' and '.join(absent)} of the CUDA toolkit not found" if absent else None
+    absent += [name for name in ("nvvm", "nvrtc") if not loads(name)]
+    return f"not found: {', '.join(absent)} of the CUDA toolkit" if absent else None
+
+
+def loads(name):
+    """Whether a library of the CUDA toolkit is there."""
+    from cuda.pathfinder import load_nvidia_dynamic_lib
+
+    try:
+        return bool(load_nvidia_dynamic_lib(name))
+    except RuntimeError:
+        return False
 
 
 def kernels():
