@@ -121,6 +121,7 @@ def test_the_tiles_of_the_gpu(tile, order):
 @example((1, 37, 23), (False, True), TINY, 2, 0, 0, False, (True,))
 @example((37, 1, 31), (True, False), TINY16, 3, 1, 0, True, (True, "tanh"))
 @example((3, 5, 0), (True, True), TINY, 2, 0, 0, False, (True,))
+@example((8, 8, 20), (False, True), TINY, 2, 0, 0, True, ())  # half of 20 is no multiple of 4
 def test_any_shape(shape, order, tile, parts, pitch, shift, fours, last):
     multiply(tile, shape, order, parts, fours, last, pitch, shift)
 
