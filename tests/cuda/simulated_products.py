@@ -219,6 +219,13 @@ def test_a_step_outside_is_caught():
     assert np.isnan(c.values).any()
 
 
+def test_a_stream():
+    from numba.cuda import stream
+
+    a, b = drawn(3, 4), drawn(4, 5)
+    hold(cuda.matmul(a, b, stream=stream()), a, b)
+
+
 def test_parts_of_sums_use_the_same_memory_again(monkeypatch):
     monkeypatch.setattr(products, "processors", lambda: 2)
     a, b = drawn(3, 520), drawn(520, 2)
