@@ -191,7 +191,7 @@ def workspace(size, stream):
     """So many elements of device memory for the kernels of one call; the next call in the stream has them again."""
     from numba import cuda
 
-    key = cuda.get_current_device().id if not simulated() else 0, stream if stream == 0 else int(stream.handle)
+    key = (0, 0) if simulated() else (cuda.get_current_device().id, int(stream))
     if key not in WORK or WORK[key].size < size:
         WORK[key] = cuda.device_array(size, FLOAT)
     return WORK[key][:size]

@@ -121,6 +121,7 @@ def test_the_tiles_of_the_gpu(tile, order):
 @example((1, 37, 23), (False, True), TINY, 2, 0, 0, False, (True,))
 @example((37, 1, 31), (True, False), TINY16, 3, 1, 0, True, (True, "tanh"))
 @example((3, 5, 0), (True, True), TINY, 2, 0, 0, False, (True,))
+@example((8, 8, 20), (False, True), TINY, 2, 0, 0, True, ())  # half of 20 is no multiple of 4
 def test_any_shape(shape, order, tile, parts, pitch, shift, fours, last):
     multiply(tile, shape, order, parts, fours, last, pitch, shift)
 
@@ -216,6 +217,13 @@ def test_a_step_outside_is_caught():
     b, c = Device(drawn(5, 4)), Device(np.full((4, 4), np.nan))
     products.run(TINY, 1, lying, argument("", "b", b, "K", "N"), None, None, None, argument("", "c", c, "M", "N"))
     assert np.isnan(c.values).any()
+
+
+def test_a_stream():
+    from numba.cuda import stream
+
+    a, b = drawn(3, 4), drawn(4, 5)
+    hold(cuda.matmul(a, b, stream=stream()), a, b)
 
 
 def test_parts_of_sums_use_the_same_memory_again(monkeypatch):
