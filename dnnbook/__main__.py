@@ -18,8 +18,14 @@ def main(argv=None):
     bench.add_argument("--peers", default="", metavar="torch,jax", help="compare with these: torch, torch.compile, jax")
     bench.add_argument("--json", metavar="FILE", help="write what was measured to this file")
     bench.add_argument("--seconds", type=float, default=1.0, help="time for each case")
+    bench.add_argument("--cuda", action="store_true", help="instead, check and time the kernels of dnnbook.cuda on this GPU")
     options = parser.parse_args(argv)
     try:
+        if options.command == "bench" and options.cuda:
+            from dnnbook.cuda.bench import bench as run
+
+            run(options.names, options.json, options.seconds)
+            return 0
         if options.command == "bench":
             from dnnbook.bench import bench as run
 
@@ -30,7 +36,7 @@ def main(argv=None):
         if options.all_float32:
             return 0 if every32.verify(options.names) else 1
         return 0 if ledger.verify(options.names, options.json) else 1
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, RuntimeError, ArithmeticError) as error:
         parser.exit(2, f"python -m dnnbook: {error}\n")
 
 
