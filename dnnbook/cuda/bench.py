@@ -19,7 +19,8 @@ import numpy as np
 from dnnbook import __version__, dense, losses, optimizers
 from dnnbook import activations as on_cpu
 from dnnbook.bench.cases import NETS
-from dnnbook.bench.run import chosen, duration, write
+from dnnbook.bench.report import duration
+from dnnbook.bench.run import chosen, write
 from dnnbook.bench.timing import Times, ratio
 from dnnbook.cuda import activations, layers
 from dnnbook.cuda import optimizers as steps
