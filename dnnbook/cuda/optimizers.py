@@ -52,12 +52,18 @@ def on_device(step):
         numbers = [as_scalar(where, a, x) for a, x in zip(pure.contract.arguments[-len(rest) :], rest, strict=True)]
         on_gpu_already = same_place(where, *arrays)
         need(where)
+        from dnnbook.cuda import _loops
 
         flat = [a.flat(stream) for a in arrays]
         order = {id(a.memory): f for a, f in zip(arrays, flat, strict=True)}
-        space = body.__globals__ | {"flat": lambda *given: [order[id(x)] for x in given], "cast": cast}
-        space |= {n: launcher(space[n].py_func, stream) for n in body.__code__.co_names if hasattr(space.get(n), "py_func")}
-        result = types.FunctionType(body.__code__, space)(w, g, *([state] if state_class else []), *numbers)
+
+        def run(loop, arrays, *numbers):
+            """What a step calls to run its loop, in place of the CPU's."""
+            singles = [np.float32(x) for few in numbers for x in few]
+            _loops.launch(_loops.dealt(loop.py_func), flat[0].size, *[order[id(x)] for x in arrays], *singles, stream=stream)
+
+        on_this = types.FunctionType(body.__code__, body.__globals__ | {"run": run})
+        result = on_this(w, g, *([state] if state_class else []), *numbers)
         if not on_gpu_already:
             for a, f in zip((arrays[0], *arrays[2:]), (flat[0], *flat[2:]), strict=True):
                 to_host(f, a.memory.reshape(-1), stream)
@@ -68,21 +74,6 @@ def on_device(step):
     It takes the same arguments and returns the same, and a `stream` to run in.
     """
     return on_gpu
-
-
-def cast(_, *values):
-    return [np.float32(x) for x in values]
-
-
-def launcher(body, stream):
-    """What a step calls in place of its loop on the CPU."""
-
-    def launch(w, *others):
-        from dnnbook.cuda import _loops
-
-        _loops.launch(_loops.dealt(body), w.size, w, *others, stream=stream)
-
-    return launch
 
 
 def first_state(name):
