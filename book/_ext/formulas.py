@@ -102,13 +102,17 @@ def in_place(formula):
     return f"{formula.path}_" if f"{formula.name}_" in getattr(module, "__all__", []) else None
 
 
+WITHOUT_FORMULAS = {"bench", "cuda"}  # their modules may want frameworks or a GPU's compiler to be imported
+
+
 @functools.cache
 def public(package):
     """Every public function of the package that prints a labelled formula, and every module that does not import."""
     found, broken = {}, {}
     root = importlib.import_module(package)
     for info in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if any(part.startswith("_") for part in info.name.split(".")) or info.name.endswith(".cuda"):
+        parts = info.name.split(".")
+        if any(part.startswith("_") for part in parts) or WITHOUT_FORMULAS & set(parts):
             continue
         try:
             module = importlib.import_module(info.name)
