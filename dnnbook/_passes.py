@@ -61,8 +61,13 @@ class Pointwise(NamedTuple):
 
     def loop(self, what, dtype):
         """One of LOOPS with this activation in it, and the numbers to call it with."""
-        typed = tuple(v if isinstance(v, int) else dtype.type(v) for v in self.numbers)
-        return fused(self.value if what == "value" else self.slope, what, len(typed)), typed
+        numbers = typed(self.numbers, dtype)
+        return fused(self.value if what == "value" else self.slope, what, len(numbers)), numbers
+
+
+def typed(numbers, dtype):
+    """Numbers of an activation in the dtype of its arrays; integers stay what they are."""
+    return [v if isinstance(v, int) else dtype.type(v) for v in numbers]
 
 
 # ---- loops over the arrays of a batch -----------------------------------------------------------------------------------
@@ -222,7 +227,7 @@ def batch_norm(eps, momentum, params, grads, x, dx, rng=None, following=None):
 
 def whatever(layer, params, grads, x, dx, rng, following=None):
     """A layer that cannot be prepared: its own passes, whose results are copied into the fixed arrays."""
-    y = np.empty_like(layer.forward(params, x)[0], order="C")
+    y = np.empty_like(layer.forward(params, np.zeros_like(x))[0], order="C")  # of zeros: nothing stands in x yet
     g, cache = np.empty_like(y), None
 
     def forward():

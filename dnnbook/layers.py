@@ -172,34 +172,25 @@ def activation_layer(name, **parameters):
     derivative, second, product = (getattr(activations, name + ending, None) for ending in ("_grad", "_grad2", "_vjp"))
     label = f"{name}({', '.join(f'{k}={v}' for k, v in parameters.items())})" if parameters else name
 
-    @functools.cache
-    def ready(dtype):
-        """Have the functions compiled for this dtype; their numbers in it."""
-        typed = [v if isinstance(v, int) else dtype.type(v) for v in numbers]
-        for f in (function, derivative):
-            if f is not None and f.contract.is_elementwise:
-                f(np.zeros(1, dtype), *typed)
-        return typed
-
     def init(rng, dtype=np.float32):
         return ()
 
     def forward(params, z):
-        return function.kernel(z, *ready(z.dtype)), z
+        return function.kernel(z, *_passes.typed(numbers, z.dtype)), z
 
     def backward(params, z, g, input_gradient=True):
         _expect(label, "g", g, z.shape)
         if derivative is None:
-            return product.kernel(g, z, *ready(z.dtype)), ()
-        dz = derivative.kernel(z, *ready(z.dtype))
+            return product.kernel(g, z, *_passes.typed(numbers, z.dtype)), ()
+        dz = derivative.kernel(z, *_passes.typed(numbers, z.dtype))
         dz *= g
         return dz, ()
 
     def r_forward(params, rparams, z, rz):
-        return derivative.kernel(z, *ready(z.dtype)) * rz
+        return derivative.kernel(z, *_passes.typed(numbers, z.dtype)) * rz
 
     def r_backward(params, rparams, z, rz, g, rg):
-        rdz = derivative.kernel(z, *ready(z.dtype)) * rg
+        rdz = derivative.kernel(z, *_passes.typed(numbers, z.dtype)) * rg
         if second is not None:
             rdz += second(z, *numbers) * rz * g
         return rdz, ()
