@@ -456,8 +456,8 @@ def test_files_that_are_no_checkpoints(problem, tmp_path):
             fit(problem, checkpoint=path, resume=True)
     with np.load(tmp_path / "other.npz") as file:
         assert list(file) == ["text"]
-    np.savez(tmp_path / "later.npz", text=np.array('{"version": 2, "settings": {}}'))
-    with pytest.raises(ValueError, match=r"later.npz' has version 2, expected 1$"):
+    np.savez(tmp_path / "later.npz", text=np.array('{"version": 3, "settings": {}}'))
+    with pytest.raises(ValueError, match=r"later.npz' has version 3, expected 2$"):
         fit(problem, checkpoint=tmp_path / "later.npz", resume=True)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dnnbook.train.history import LISTS, History
 
-VERSION = 1
+VERSION = 2  # 1 had a state of the optimizer for every array
 
 
 def place(where, checkpoint, resume):
