@@ -188,3 +188,17 @@ def test_no_memory_is_taken_once_the_loop_runs(name):
         tracemalloc.stop()
     smallest = n * 100 * 4  # bytes of the outputs of a batch, the smallest array that grows with it
     assert peak < smallest
+
+
+def test_a_layer_of_somebody_elses_is_asked_about_its_width_with_zeros():
+    """When a step is prepared nothing stands in the arrays of the batch yet: whatever lay in memory must not reach a layer."""
+    seen = []
+
+    def forward(params, x):
+        seen.append(np.max(np.abs(x)))
+        return 2 * params[0] * x, x
+
+    layer = plain()._replace(forward=forward)
+    x = np.full((2, 4), np.nan)
+    _passes.whatever(layer, (np.ones(4),), (np.empty(4),), x, None, rng())
+    assert seen == [0]
