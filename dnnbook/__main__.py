@@ -24,7 +24,10 @@ def main(argv=None):
         if options.command == "bench" and options.cuda:
             from dnnbook.cuda.bench import bench as run
 
-            run(options.names, options.json, options.seconds)
+            try:
+                run(options.names, options.json, options.seconds)
+            except (RuntimeError, ArithmeticError) as error:  # no GPU, or a kernel is wrong
+                parser.exit(2, f"python -m dnnbook: {error}\n")
             return 0
         if options.command == "bench":
             from dnnbook.bench import bench as run
@@ -36,7 +39,7 @@ def main(argv=None):
         if options.all_float32:
             return 0 if every32.verify(options.names) else 1
         return 0 if ledger.verify(options.names, options.json) else 1
-    except (ImportError, ValueError, RuntimeError, ArithmeticError) as error:
+    except (ImportError, ValueError) as error:
         parser.exit(2, f"python -m dnnbook: {error}\n")
 
 

@@ -219,7 +219,7 @@ class _Run(NamedTuple):
         """Train for one epoch: changes `params` in place, of which `weights` are what the optimizer moves; the new states."""
         layers, _, optimizer, rules, schedule, augment, batch_size, rng = self
         arrays, grads = flat(network.trained(layers, params)), flat(spaces.grads)
-        slopes = steps.moved(optimizer, spaces.vector, spaces.grads)
+        slopes, adjusts = steps.moved(optimizer, spaces.vector, spaces.grads), rules.adjust
         begin, total, n = time.perf_counter(), 0.0, len(spaces.x)
         for step, rows in enumerate(shuffled(rng, n, batch_size), 1):
             batch = spaces.load(rows)
@@ -227,7 +227,7 @@ class _Run(NamedTuple):
                 batch.x[...] = augmented(augment, rng, batch.x)
             E = penalized = batch()
             _hold_finite("loss", E, history, step)
-            if rules.adjust:
+            if adjusts:
                 penalized, norm = steps.adjust(rules, arrays, grads, spaces.vector, E)
                 if norm is not None:
                     _hold_finite("length of the gradient", norm, history, step)
