@@ -184,6 +184,18 @@ def run(owner, extent):
     return cuda.as_cuda_array(holder)
 
 
+class Launch(NamedTuple):
+    """A kernel with its grid and its arguments: a call runs it."""
+
+    kernel: object
+    grid: object
+    block: object
+    arguments: tuple
+
+    def __call__(self, stream=0):
+        self.kernel[self.grid, self.block, stream](*self.arguments)
+
+
 WORK = {}  # device memory kept for later calls, by device and stream
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import argument, empty, need, same_place, to_host, workspace
+from dnnbook.cuda.device import Launch, argument, empty, need, same_place, to_host, workspace
 from dnnbook.cuda.products import matmul
 
 __all__ = [
@@ -50,26 +50,34 @@ def dense_vjp(g, x, W, stream=0):
 
 def column_sums(g, stream=0):
     """The gradient of the biases: the sums of the columns of g, shape (N, M)."""
-    from dnnbook.cuda import _rows, _tiles
-
     g = argument("dense_vjp", "g", g, "N", "M")
     if g.transposed:
         raise ValueError("dense_vjp: g has contiguous columns, expected contiguous rows")
     need("dense_vjp")
-    (N, M), made = g.shape, empty("dense_vjp", g, g.shape[1:])
-    if M:
+    made = empty("dense_vjp", g, g.shape[1:])
+    if g.shape[1]:
         out = argument("dense_vjp", "db", made, "M").flat(stream)
-        parts = max(math.ceil(N / ROWS_A_PART), 1)
-        sums = workspace(parts * M, stream) if parts > 1 else out
-        X = g.flat(stream) if N else sums
-        numbers = [np.int32(n) for n in (N, M, g.pitch, ROWS_A_PART)]
-        grid, block = (math.ceil(M / _rows.LANES), parts), (_rows.LANES, _rows.ROWS)
-        _rows.kernel(_rows.column_sums)[grid, block, stream](X, sums, *numbers)
-        if parts > 1:
-            one, M, parts = np.int32(1), np.int32(M), np.int32(parts)
-            grid, block = math.ceil(M / _tiles.WIDE), (_tiles.WIDE, _tiles.HIGH)
-            _tiles.summed()[grid, block, stream](sums, out, out, out, one, M, M, M, parts)
+        for one in sums(g, out, lambda size: workspace(size, stream), stream):
+            one(stream)
     return made if g.on_device else to_host(made, stream=stream)
+
+
+def sums(g, out, room, stream=0):
+    """The kernels of the sums of the columns of g; ``room(size)`` gives memory for the parts of sums."""
+    from dnnbook.cuda import _rows, _tiles
+
+    N, M = g.shape
+    parts = max(math.ceil(N / ROWS_A_PART), 1)
+    terms = room(parts * M) if parts > 1 else out
+    X = g.flat(stream) if N else terms
+    grid, block = (math.ceil(M / _rows.LANES), parts), (_rows.LANES, _rows.ROWS)
+    numbers = [np.int32(n) for n in (N, M, g.pitch, ROWS_A_PART)]
+    first = Launch(_rows.kernel(_rows.column_sums), grid, block, (X, terms, *numbers))
+    if parts == 1:
+        return [first]
+    one, M, parts = np.int32(1), np.int32(M), np.int32(parts)
+    grid, block = math.ceil(M / _tiles.WIDE), (_tiles.WIDE, _tiles.HIGH)
+    return [first, Launch(_tiles.summed(), grid, block, (terms, out, out, out, one, M, M, M, parts))]
 
 
 def entropy(where, z, y, stream):

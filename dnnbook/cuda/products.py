@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import argument, empty, need, processors, same_place, to_host, workspace
+from dnnbook.cuda.device import Launch, argument, empty, need, processors, same_place, to_host, workspace
 
 __all__ = ["matmul"]
 
@@ -126,6 +126,12 @@ def launch(a, b, bias, activation, z, c, stream):
 
 def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     """The same with a tile and a number of parts that somebody chose."""
+    for one in launches(tile, parts, a, b, bias, activation, z, c, lambda size: workspace(size, stream), stream):
+        one(stream)
+
+
+def launches(tile, parts, a, b, bias, activation, z, c, room, stream=0):
+    """The kernels of a product, ready to run again and again; ``room(size)`` gives memory for the parts of sums."""
     from dnnbook.cuda import _tiles
 
     (M, K), N = a.shape, b.shape[1]
@@ -142,11 +148,10 @@ def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     if parts == 1:
         vectors = a.fours and b.fours and c.fours
         kernel = _tiles.product(tile, a.transposed, b.transposed, vectors, last)
-        kernel[grid, tile.threads, stream](A, B, C, beta, Z, *sizes, *pitches, np.int32(length))
-        return
-    terms = workspace(parts * M * N, stream)
+        return [Launch(kernel, grid, tile.threads, (A, B, C, beta, Z, *sizes, *pitches, np.int32(length)))]
+    terms = room(parts * M * N)
     vectors = a.fours and b.fours and N % 4 == 0
     kernel = _tiles.product(tile, a.transposed, b.transposed, vectors)
-    kernel[grid, tile.threads, stream](A, B, terms, beta, Z, *sizes, np.int32(N), pitches[1], np.int32(length))
+    first = Launch(kernel, grid, tile.threads, (A, B, terms, beta, Z, *sizes, np.int32(N), pitches[1], np.int32(length)))
     grid, block = (math.ceil(N / _tiles.WIDE), min(math.ceil(M / _tiles.HIGH), 2**15)), (_tiles.WIDE, _tiles.HIGH)
-    _tiles.summed(last)[grid, block, stream](terms, C, beta, Z, *sizes[:2], *pitches, np.int32(parts))
+    return [first, Launch(_tiles.summed(last), grid, block, (terms, C, beta, Z, *sizes[:2], *pitches, np.int32(parts)))]
