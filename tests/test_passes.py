@@ -190,6 +190,27 @@ def test_no_memory_is_taken_once_the_loop_runs(name):
     assert peak < smallest
 
 
+def test_epochs_keep_their_parameters_in_memory_that_is_used_again():
+    layers, n = network.mlp([300, 200, 100]), 100
+    params = network.init(layers, rng())
+    x, y, peaks = rng().random((2 * n, 300)), np.arange(2 * n) % 100, []
+
+    def callback(*_):
+        if tracemalloc.is_tracing():
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        tracemalloc.start()
+
+    try:
+        train.fit(layers, params, x, y, batch_size=n, epochs=5, rng=rng(), callback=callback, progress=False)
+    finally:
+        tracemalloc.stop()
+    largest = 300 * 200 * 4  # bytes of the largest parameters
+    assert len(peaks) == 4
+    assert peaks[0] > largest  # the copy of the first epoch's
+    assert max(peaks[1:]) < largest
+
+
 def test_a_layer_of_somebody_elses_is_asked_about_its_width_with_zeros():
     """When a step is prepared nothing stands in the arrays of the batch yet: whatever lay in memory must not reach a layer."""
     seen = []

@@ -493,7 +493,7 @@ def test_wherever_an_interrupt_comes_epochs_are_whole(problem, tmp_path):
     options = {"validation": problem[2:], "patience": 3, "clip_norm": 1.0, "epochs": 2}
     expected = [bits(problem[1]), *(bits(fit(problem, **{**options, "epochs": n}).params) for n in (1, 2))]
     loop = sys.modules["dnnbook.train.loop"].__file__
-    functions = {"epoch", "_measure", "next"}
+    functions = {"epoch", "_measure", "next", "apart"}
 
     def run(k):
         lines = []

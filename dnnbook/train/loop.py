@@ -145,6 +145,7 @@ def fit(
     x, t = data(where, layers, params, x, y, loss)
     held_out = None if validation is None else _held_out(where, layers, params, *validation, loss)
     run = _Run(layers, loss, optimizer, rules, schedule, augment, batch_size, rng)
+    given = params
     vector, params = together(layers, params)
     weights = steps.moved(optimizer, vector, network.trained(layers, params))
     states = [optimizer.init(w) for w in weights]
@@ -159,7 +160,7 @@ def fit(
                 a[...] = b
     spaces = Workspaces(layers, params, x, t, loss, rng, copies=augment is not None)
 
-    done = _Done(copy(params), best, history.best_epoch or 0, history.lengths())
+    done = _Done(params if history.loss else given, best, history.best_epoch or 0, history.lengths())
     try:
         with tqdm(total=epochs, initial=len(history.loss), unit="epoch", disable=None if progress else True) as bar:
             while len(history.loss) < epochs:
@@ -167,10 +168,12 @@ def fit(
                 if patience and epoch - 1 - done.best_epoch >= patience:
                     history.stopped = "patience"
                     break
+                if done.params is params:
+                    done = done.apart()
                 states = run.epoch(spaces, params, weights, states, history)
                 if held_out:
                     _measure(layers, params, *held_out, loss, history)
-                done = done.next(copy(params), history)
+                done = done.next(params, history)
                 if path:
                     checkpoints.save(
                         path, settings=settings, params=params, best=done.best, states=states, rng=rng, history=history
@@ -183,7 +186,8 @@ def fit(
     except KeyboardInterrupt:
         history.cut(done.lengths)
         history.stopped = "interrupt"
-    return Fitted(done.best if patience and done.best else done.params, history)
+    last = copy(given) if done.params is given else done.params
+    return Fitted(done.best if patience and done.best else last, history)
 
 
 class _Done(NamedTuple):
@@ -193,6 +197,18 @@ class _Done(NamedTuple):
     best: tuple | None
     best_epoch: int  # 0: none yet
     lengths: dict
+    spare: tuple | None = None
+
+    def apart(self):
+        """The same, its parameters in arrays that training does not change: those of an earlier time, if they are free."""
+        spare = self.spare
+        if spare is None or spare is self.best:
+            spare = copy(self.params)
+        else:
+            for a, b in zip(flat(spare), flat(self.params), strict=True):
+                a[...] = b
+        best = spare if self.best is self.params else self.best
+        return self._replace(params=spare, best=best, spare=spare)
 
     def next(self, params, history):
         """After one more epoch."""
@@ -200,7 +216,7 @@ class _Done(NamedTuple):
         smallest = losses[self.best_epoch - 1] if self.best_epoch else math.inf
         is_best = bool(losses) and losses[-1] < smallest
         best = (params, len(losses)) if is_best else (self.best, self.best_epoch)
-        return _Done(params, *best, history.lengths())
+        return _Done(params, *best, history.lengths(), self.spare)
 
 
 class _Run(NamedTuple):
