@@ -11,6 +11,7 @@ import inspect
 import math
 import textwrap
 
+import numpy as np
 from numba import cuda, float32
 
 from dnnbook import _elementary, activations
@@ -110,12 +111,20 @@ def scalar(name):
 
 
 @functools.cache
-def device(body):
-    """A formula for one number of the CPU as a device function, with all that it calls."""
+def device(body, *numbers):
+    """A formula for one number of the CPU as a device function, with all that it calls.
+
+    Numbers that are given take the place of its arguments after the first.
+    """
     known = body.__globals__
     space = {"__name__": f"{__name__}.{body.__name__}", "float32": float32}
     tree = single(body)
-    for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {body.__name__, "float32"}:
+    arguments = tree.body[0].args
+    for argument, x in zip(arguments.args[1:], numbers, strict=bool(numbers)):
+        space[argument.arg] = x if isinstance(x, int) else np.float32(x)
+    if numbers:
+        arguments.args[1:], arguments.defaults = [], []
+    for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - {body.__name__, *space}:
         value = getattr(_elementary, name.removeprefix(ELSEWHERE)) if name.startswith(ELSEWHERE) else known.get(name)
         if hasattr(value, "py_func"):
             space[name] = ELEMENTARY[value] if value in ELEMENTARY else device(value.py_func)

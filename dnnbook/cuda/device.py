@@ -245,16 +245,21 @@ def same_place(where, *arrays):
 
 def empty(where, like, shape):
     """A new array on the device, of the library that `like` comes from where that is PyTorch or CuPy."""
+    library = type(like.memory).__module__.partition(".")[0] if like.on_device else "numba"
+    if library == "torch":
+        return allocated(where, shape, like.memory.new_empty)
+    if library == "cupy":
+        return allocated(where, shape, lambda shape: sys.modules["cupy"].empty(shape, FLOAT))
+    return allocated(where, shape)
+
+
+def allocated(where, shape, make=None, dtype=FLOAT):
+    """A new array on the device, made by a function of its shape; an error that says so where there is no room for it."""
     from numba import cuda
 
-    library = type(like.memory).__module__.partition(".")[0] if like.on_device else "numba"
     try:
-        if library == "torch":
-            return like.memory.new_empty(shape)
-        if library == "cupy":
-            return sys.modules["cupy"].empty(shape, FLOAT)
-        return cuda.device_array(shape, FLOAT)
+        return make(shape) if make else cuda.device_array(shape, dtype)
     except Exception as error:
         if "memory" not in str(error).lower():
             raise
-        raise MemoryError(f"{where}: the device has no room for an array {shape} of float32") from error
+        raise MemoryError(f"{where}: the device has no room for an array {shape} of {np.dtype(dtype)}") from error

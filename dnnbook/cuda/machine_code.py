@@ -89,7 +89,7 @@ def loads(name):
 
 def kernels():
     """Every kernel of :mod:`dnnbook.cuda`, in every variant."""
-    from dnnbook.cuda import _loops, _rows, _tiles
+    from dnnbook.cuda import _batches, _loops, _losses, _masked, _normalized, _rows, _tiles
     from dnnbook.cuda.products import ACTIVATIONS
 
     def product(tile, order, vectors, *last):
@@ -115,6 +115,22 @@ def kernels():
     names = sorted([*ACTIVATIONS, *[f"{f}_grad" for f in ACTIVATIONS]])
     found += [Kernel(f"elements {f}", "_loops.mapped", (f,), None, _loops.THREADS, 4) for f in names]
     found += [Kernel(f"elements {s}", "_loops.step", (s,), None, _loops.THREADS, 4) for s in _loops.STEPS]
+    found += [Kernel(f"elements {s} ahead", "_loops.step_ahead", (s,), None, _loops.THREADS, 4) for s in _loops.STEPS]
+    found += [Kernel(f"elements back through {f}", "_loops.way_back", (f,), None, _loops.THREADS, 4) for f in ACTIVATIONS]
+    for vectors in (True, False):
+        name = f"training batch {'vector' if vectors else 'scalar'}"
+        found.append(Kernel(name, "_batches.body", (vectors,), "SIGNATURE", _batches.THREADS, 8))
+    for f in (None, "relu_grad", "tanh_grad"):
+        name = f"training mask {'vector' if f is None else f'{f} vector'}"
+        found.append(Kernel(name, "_masked.of", (f,), "SIGNATURE", _masked.THREADS, 4))
+    found += [Kernel(f"training {f}", "_losses.body", (f,), "PAIRS", _losses.THREADS, 4) for f in _losses.OF_PAIRS]
+    found.append(Kernel("training record", "_losses.record_body", None, "RECORD", _losses.THREADS, 1))
+    cells = _normalized.CELLS
+    for what, kind in {"forward": "FORWARD", "prediction": "PREDICTION"}.items():
+        for f in (None, "relu", "tanh"):
+            name = f"training batch norm {what}{f' {f}' if f else ''}"
+            found.append(Kernel(name, f"_normalized.{what}_of", (f,), kind, cells, 4))
+    found.append(Kernel("training batch norm backward", "_normalized.backward_body", None, "BACKWARD", cells, 4))
     return found
 
 

@@ -13,7 +13,7 @@ MOST_SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}
 LEAST_SHARE = {"128x128x8": 0.8, "64x64x16": 0.77, "32x32x16": 0.6}  # a small tile needs more loads for each sum
 
 
-GROUPS = [f"product {size}" for size in LEAST_SHARE] + ["sum of parts", "rows", "elements"]
+GROUPS = [f"product {size}" for size in LEAST_SHARE] + ["sum of parts", "rows", "elements", "training"]
 
 
 @functools.cache
@@ -50,6 +50,16 @@ def test_the_main_loop_of_products(size):
             assert c.count("STG.E.128") > 0, c
         else:
             assert c.loop["LDG.E"] == slabs, c
+
+
+def test_training_moves_four_numbers_at_a_time():
+    """Batches of rows that allow it, and masks, whose generator multiplies 32 bits by 32 bits, twice a round."""
+    for c in codes("training"):
+        if "vector" in c.name:
+            assert c.count("LDG.E.128") > 0, c
+            assert c.count("STG.E.128") > 0, c
+        if "mask" in c.name:
+            assert 20 <= c.count("IMAD.WIDE.U32", "IMAD.HI.U32") <= 44, c
 
 
 def test_a_spill_and_64_bits_would_show():

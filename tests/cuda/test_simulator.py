@@ -10,7 +10,8 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PARTS = "tests/cuda/simulated_products.py", "tests/cuda/simulated_layers.py", "tests/cuda/simulated_bench.py", "dnnbook/cuda"
+SIMULATED = "products", "layers", "bench", "network", "training"
+PARTS = *[f"tests/cuda/simulated_{part}.py" for part in SIMULATED], "dnnbook/cuda"
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="the package numba-cuda is not installed"
