@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from dnnbook import cuda
+from dnnbook import cuda, network
 from dnnbook.cuda import device
 
 X = np.ones((2, 3), np.float32)
@@ -91,6 +91,8 @@ def test_the_error_says_what_is_missing():
     assert not cuda.is_available()
     with pytest.raises(RuntimeError, match=r"matmul: there is no GPU to run on: the (package|CUDA driver)"):
         cuda.matmul(X, X.T)
+    with pytest.raises(RuntimeError, match=r"Network: there is no GPU to run on: the (package|CUDA driver)"):
+        cuda.Network(network.mlp([2, 3]), [(X, X[0])])
 
 
 def test_the_package_is_named_where_it_is_not_installed(monkeypatch):
