@@ -14,12 +14,13 @@ if SIMULATED:
     @cuda.jit(device=True)
     def load4(array, i):
         hold(array, i)
-        return array[i], array[i + 1], array[i + 2], array[i + 3]
+        w, x, y, z = array[i : i + 4]
+        return w, x, y, z
 
     @cuda.jit(device=True)
     def store4(array, i, w, x, y, z):
         hold(array, i)
-        array[i], array[i + 1], array[i + 2], array[i + 3] = w, x, y, z
+        array[i : i + 4] = w, x, y, z
 
     def hold(array, i):
         if i % 4 or not 0 <= i <= len(array) - 4:

@@ -89,7 +89,7 @@ def loads(name):
 
 def kernels():
     """Every kernel of :mod:`dnnbook.cuda`, in every variant."""
-    from dnnbook.cuda import _batches, _loops, _losses, _masked, _normalized, _rows, _tiles
+    from dnnbook.cuda import _batches, _loops, _losses, _masked, _normalized, _rows, _tiles, rungs
     from dnnbook.cuda.products import ACTIVATIONS
 
     def product(tile, order, vectors, *last):
@@ -131,6 +131,9 @@ def kernels():
             name = f"training batch norm {what}{f' {f}' if f else ''}"
             found.append(Kernel(name, f"_normalized.{what}_of", (f,), kind, cells, 4))
     found.append(Kernel("training batch norm backward", "_normalized.backward_body", None, "BACKWARD", cells, 4))
+    for name, rung in rungs.RUNGS.items():
+        if rung.signature is rungs.SIGNATURE:  # the others are products
+            found.append(Kernel(f"rung {name}", "rungs.body", (name,), "SIGNATURE", rung.threads, rung.blocks))
     return found
 
 

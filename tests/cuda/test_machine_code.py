@@ -13,7 +13,7 @@ MOST_SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}
 LEAST_SHARE = {"128x128x8": 0.8, "64x64x16": 0.77, "32x32x16": 0.6}  # a small tile needs more loads for each sum
 
 
-GROUPS = [f"product {size}" for size in LEAST_SHARE] + ["sum of parts", "rows", "elements", "training"]
+GROUPS = [f"product {size}" for size in LEAST_SHARE] + ["sum of parts", "rows", "elements", "training", "rung"]
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SIMULATED = "products", "layers", "bench", "network", "training"
+SIMULATED = "products", "layers", "bench", "network", "training", "rungs"
 PARTS = *[f"tests/cuda/simulated_{part}.py" for part in SIMULATED], "dnnbook/cuda"
 
 pytestmark = pytest.mark.skipif(
@@ -19,15 +19,22 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def runs():
-    """All parts, begun at the same time."""
+def begin():
+    """Begins a part. All begin at the same time, but for the workers of pytest-xdist: each of them has tests of its own."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
     environment["NUMBA_CACHE_DIR"] = str(Path(os.environ["NUMBA_CACHE_DIR"]).parent)  # conftest.py adds the name of the source
     options = ["-o", "addopts=--import-mode=importlib --doctest-modules", "-p", "no:cacheprovider", "-q"]
     command = [sys.executable, "-m", "pytest", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    begun = {part: subprocess.Popen([*command, part], cwd=ROOT, env=environment, **pipes) for part in PARTS}
-    yield begun
+    begun = {}
+
+    def begin(part):
+        for each in [part] if "PYTEST_XDIST_WORKER" in os.environ else PARTS:
+            if each not in begun:
+                begun[each] = subprocess.Popen([*command, each], cwd=ROOT, env=environment, **pipes)
+        return begun[part]
+
+    yield begin
     for process in begun.values():
         process.kill()
         process.wait()
@@ -35,6 +42,7 @@ def runs():
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_on_a_simulated_gpu(part, runs):
-    text, _ = runs[part].communicate()
-    assert runs[part].returncode == 0, text[-8000:]
+def test_on_a_simulated_gpu(part, begin):
+    process = begin(part)
+    text, _ = process.communicate()
+    assert process.returncode == 0, text[-8000:]
