@@ -1,6 +1,6 @@
 """How fast a kernel can be at most on a given GPU, from what it asks of memory and from its machine code.
 
-Nothing here is measured on a GPU: the numbers are those of the data sheet, and each result is a bound that a real run stays below.
+Nothing here is measured on a GPU: the numbers are those of the data sheet, and each result is a bound that no run exceeds.
 """
 
 from typing import NamedTuple
@@ -74,8 +74,8 @@ SYSTEM = 1024  # bytes of shared memory that each block takes beside its own
 def mix_bound(loop, gpu=H100):
     """What the instructions of a main loop allow, if every number were at hand in time.
 
-    A scheduler begins one instruction per clock, so whatever is no arithmetic takes a turn away from it. The load/store units of a
-    multiprocessor serve one warp per clock at best, whoever asks.
+    A scheduler begins one instruction per clock, so whatever is no arithmetic takes a turn away from it. The load/store units
+    of a multiprocessor serve one warp per clock at best.
 
     Parameters
     ----------

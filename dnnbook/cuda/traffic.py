@@ -1,11 +1,11 @@
 """What the threads of a kernel ask of memory, counted in Numba's simulator of a GPU.
 
-Threads run in groups of 32, the warps. Where the threads of a warp load at the same time, the GPU does not fetch their numbers one
-by one, but every *sector* of 32 bytes that holds one of them, once. Shared memory has 32 *banks*; word i lies in bank i % 32, and a
-bank hands out one word per clock: an access takes as many clocks as the words that it wants from the busiest bank.
+Threads run in groups of 32, the warps. Where the threads of a warp load at the same time, the GPU does not fetch their numbers
+one by one, but every *sector* of 32 bytes that holds one of them, once. Shared memory has 32 *banks*; word i lies in bank i % 32,
+and a bank hands out one word per clock: an access takes as many clocks as the words that it wants from the busiest bank.
 
-An array that watches itself takes the place of each array of the kernel and notes which thread wants what. Which accesses belong
-together is known from their order: the n-th access of one thread and the n-th of its neighbor are one instruction.
+An array that watches itself takes the place of each array of the kernel and notes which thread wants what. Which accesses
+belong together is known from their order: the n-th access of one thread and the n-th of its neighbor are one instruction.
 
 ``python -m dnnbook.cuda.traffic naive tiled --size 64 64 64`` prints what these kernels ask for.
 """

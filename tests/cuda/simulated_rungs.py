@@ -1,4 +1,4 @@
-"""The ladder of products in the simulator: right for any shape, and what its kernels ask of memory; run by test_simulator.py."""
+"""The ladder of products in the simulator: right for any shape, and what it asks of memory; run by test_simulator.py."""
 
 import numpy as np
 import pytest
@@ -133,5 +133,5 @@ def test_a_wrong_kernel_and_divided_warps_are_refused():
 
 @pytest.mark.parametrize("name", ["fast", "tiled, 3", "blocked,", "blocked, x"])
 def test_unknown_rungs(name):
-    with pytest.raises(ValueError, match="no rung is called|invalid literal"):
+    with pytest.raises(ValueError, match=r"no rung is called|invalid literal"):
         traffic.rung(name)
