@@ -1,5 +1,6 @@
 """Sphinx configuration: sphinx-build -W --keep-going -c . -d build/doctrees -b html book build/html"""
 
+import importlib.util
 import inspect
 import os
 import re
@@ -41,6 +42,8 @@ extensions = [
     "_ext.epub",
 ]
 exclude_patterns = ["_ext", "_static"]
+if importlib.util.find_spec("numba_cuda") is None:  # there is no compiler for GPUs on macOS
+    exclude_patterns.append("part1/17-*")
 
 # What the book checks about itself
 book_package = "dnnbook"

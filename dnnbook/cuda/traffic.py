@@ -1,7 +1,7 @@
 """What the threads of a kernel ask of memory, counted in Numba's simulator of a GPU.
 
 Threads run in groups of 32, the warps. Where the threads of a warp load at the same time, the GPU does not fetch their numbers
-one by one, but every *sector* of 32 bytes that holds one of them, once. Shared memory has 32 *banks*; word i lies in bank i % 32,
+one by one, but every *sector* of 32 bytes that holds one of them, once. Shared memory has 32 *banks*; word i is in bank i % 32,
 and a bank hands out one word per clock: an access takes as many clocks as the words that it wants from the busiest bank.
 
 An array that watches itself takes the place of each array of the kernel and notes which thread wants what. Which accesses
