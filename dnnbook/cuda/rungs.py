@@ -60,8 +60,10 @@ def tiled(A, B, C, M, N, K):
     mine, row, column = uint32(y * SIDE + x), uint32(y * SIDE), uint32(x)
     total = float32(0)
     for k in range(int32(0), K, int32(SIDE)):
-        SA[mine] = A[uint32(m * K + k + x)] if m < M and int32(k + x) < K else float32(0)
-        SB[mine] = B[uint32((k + y) * N + n)] if n < N and int32(k + y) < K else float32(0)
+        fits = m < M and int32(k + x) < K
+        SA[mine] = A[uint32(m * K + k + x)] if fits else float32(0)
+        fits = int32(k + y) < K and n < N
+        SB[mine] = B[uint32((k + y) * N + n)] if fits else float32(0)
         cuda.syncthreads()  # nobody reads before all have written
         for i in range(SIDE):
             total += SA[uint32(row + i)] * SB[uint32(column + i * SIDE)]
