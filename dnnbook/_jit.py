@@ -1,8 +1,8 @@
-"""The only place with compiler options, and the three ways to make a public function.
+"""The only place with compiler options, and the ways to make a public function.
 
 ``@elementwise`` compiles a formula for one number into a NumPy-style function of arrays of any shape.
-``@compiled`` compiles a formula for whole arrays. ``@checked`` leaves the body to NumPy.
-All three read the docstring on the first call and hold every call against it (:mod:`dnnbook._check`).
+``@compiled`` compiles a formula for whole arrays. ``@checked`` leaves the body to NumPy. ``@rowwise``, for functions of rows,
+is in :mod:`dnnbook._rows`. All read the docstring on the first call and hold every call against it (:mod:`dnnbook._check`).
 """
 
 import functools
@@ -153,7 +153,8 @@ def elementwise(body):
     return function
 
 
-def _public(body, run, casts):
+def public(body, run, casts, kernel=None):
+    """Make a public function that holds its arguments against the docstring, and then does `run`."""
     contract = Contract(body, casts=casts)
 
     @functools.wraps(body)
@@ -161,16 +162,16 @@ def _public(body, run, casts):
         values, shapes, dtype = contract.bind(args, kwargs)
         return contract.finish(run(*values), shapes, dtype)
 
-    function.kernel = run
+    function.kernel = kernel or run
     function.contract = contract
     return function
 
 
 def compiled(body):
     """Make a public function out of a formula for whole arrays, compiled."""
-    return _public(body, kernel(body), casts=True)
+    return public(body, kernel(body), casts=True)
 
 
 def checked(body):
     """Make a public function out of a formula for whole arrays, in plain NumPy."""
-    return _public(body, np.errstate(all="ignore")(body), casts=False)
+    return public(body, np.errstate(all="ignore")(body), casts=False)

@@ -19,7 +19,7 @@ from dnnbook import batch_norm as normalization
 from dnnbook import dropout as masks
 from dnnbook._elementary import exp, log1p
 from dnnbook._jit import kernel, sums
-from dnnbook.activations import _sigmoid, _softplus, _winner
+from dnnbook.activations import _sigmoid, _softplus
 
 _mean, _squares, _normalize = normalization._mean, normalization._squares, normalization._normalize
 
@@ -296,6 +296,16 @@ def _sigmoid_cross_entropy(z, y, d):
             total += (1 - t) * _softplus(s) if t != 1 else 0.0
             d[n, k] = ((1 - t) * _sigmoid(s) - t * _sigmoid(-s)) / N
     return total / N
+
+
+@kernel
+def _winner(row):
+    """The index of the largest value: the first of equals, or the first NaN."""
+    top = 0
+    for k in range(len(row)):
+        if not row[k] <= row[top] and row[top] == row[top]:
+            top = k
+    return top
 
 
 @kernel

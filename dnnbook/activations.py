@@ -2,7 +2,8 @@
 
 An elementwise function ``f(z)`` takes an array of any shape; ``f_grad(z)`` is its derivative at every element, ``f_grad2(z)``
 the second one. Functions without it are made of straight pieces: their second derivative is 0.
-A function of a whole row (:func:`softmax`) has a vector-Jacobian product ``f_vjp(g, z)``: cotangent first.
+A function of a whole row (:func:`softmax`) has a vector-Jacobian product ``f_vjp(g, z)``: cotangent first. Its code works on
+many rows at a time: there ``z[k, n]`` is number k of row n (:mod:`dnnbook._rows`).
 """
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dnnbook import _elementary
 from dnnbook._elementary import exp, exp_nonpositive, expm1, log1p
 from dnnbook._jit import compiled, elementwise, kernel, scalar
+from dnnbook._rows import rowwise
 
 __all__ = [
     "absolute_relu",
@@ -67,28 +69,40 @@ def _leaky_grad(z, alpha):
 
 
 @kernel
-def _winner(row):
-    """The index of the largest value: the first of equals, or the first NaN."""
-    top = 0
-    for k in range(len(row)):
-        if not row[k] <= row[top] and row[top] == row[top]:
-            top = k
+def _winners(z):
+    """Of each row of a tile: the index of the largest value, the first of equals or the first NaN; and that value."""
+    top, highest = np.zeros(z.shape[1], np.int32), z[0].copy()
+    for k in range(1, z.shape[0]):
+        for n in range(z.shape[1]):
+            new, old = z[k, n], highest[n]
+            wins = not new <= old and old == old
+            top[n] = np.int32(k) if wins else top[n]
+            highest[n] = new if wins else old
+    return top, highest
+
+
+@kernel
+def _shift(z):
+    """Take from each row of a tile its largest value; the index of that one."""
+    top, highest = _winners(z)
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            z[k, n] = 0.0 if z[k, n] == highest[n] else z[k, n] - highest[n]
     return top
 
 
 @kernel
-def _shifted(z):
-    """Of each row: the exponentials over the largest one, the index of that one, and the sum of the others."""
-    e, top, rest = np.empty_like(z), np.empty(z.shape[0], np.int64), np.zeros(z.shape[0])
-    for n in range(z.shape[0]):
-        top[n] = _winner(z[n])
-        highest = z[n, top[n]]
-        for k in range(z.shape[1]):
-            e[n, k] = 1.0 if z[n, k] == highest else exp_nonpositive(z[n, k] - highest)
-            rest[n] += 0.0 if k == top[n] else e[n, k]
-        if highest != highest:
-            rest[n] = highest
-    return e, top, rest
+def _exponentials(z, top):
+    """Of a tile shifted so: the exponentials, and of each row the sum of all but the largest."""
+    e = np.empty_like(z)
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            e[k, n] = exp_nonpositive(z[k, n])
+    rest = 0 * e[0].astype(np.float64)  # NaN where all of them are
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            rest[n] += 0.0 if k == top[n] else e[k, n]
+    return e, rest
 
 
 @elementwise
@@ -1002,7 +1016,7 @@ def softplus_grad2(z):
     return _sigmoid_grad(z)
 
 
-@compiled
+@rowwise("row")
 def softmax(z):
     r"""Softmax of each row: scores become probabilities.
 
@@ -1031,14 +1045,15 @@ def softmax(z):
     >>> softmax([1000.0, 1000.0])
     array([0.5, 0.5])
     """
-    p, _, rest = _shifted(z)
-    for n in range(z.shape[0]):
-        for k in range(z.shape[1]):
-            p[n, k] /= 1 + rest[n]
+    p, rest = _exponentials(z, _shift(z))
+    total = (1 + rest).astype(z.dtype)
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            p[k, n] /= total[n]
     return p
 
 
-@compiled
+@rowwise("row")
 def softmax_vjp(g, z):
     r"""Vector-Jacobian product of :func:`softmax`.
 
@@ -1071,18 +1086,23 @@ def softmax_vjp(g, z):
     >>> softmax_vjp([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
-    dz, top, rest = _shifted(z)
-    for n in range(z.shape[0]):
-        inner, pivot = 0.0, g[n, top[n]]
-        for k in range(z.shape[1]):
-            dz[n, k] /= 1 + rest[n]
-            inner += np.float64(dz[n, k]) * (g[n, k] - pivot)
-        for k in range(z.shape[1]):
-            dz[n, k] *= (g[n, k] - pivot) - inner
-    return dz
+    top = _shift(z)
+    e, rest = _exponentials(z, top)
+    pivot, inner = np.empty_like(g[0]), np.zeros(z.shape[1])
+    for n in range(z.shape[1]):
+        pivot[n] = g[top[n], n]
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            g[k, n] -= pivot[n]
+            inner[n] += np.float64(e[k, n]) * g[k, n]
+    total, inner = (1 + rest).astype(z.dtype), (inner / (1 + rest)).astype(z.dtype)
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            z[k, n] = e[k, n] / total[n] * (g[k, n] - inner[n])
+    return z
 
 
-@compiled
+@rowwise("row")
 def log_softmax(z):
     r"""Logarithm of :func:`softmax`.
 
@@ -1111,16 +1131,17 @@ def log_softmax(z):
     >>> log_softmax([1000.0, 0.0])
     array([    0., -1000.])
     """
-    out, top, rest = _shifted(z)
-    for n in range(z.shape[0]):
-        highest = z[n, top[n]]
-        for k in range(z.shape[1]):
-            shifted = 0.0 if z[n, k] == highest else z[n, k] - highest
-            out[n, k] = shifted - log1p(rest[n])
-    return out
+    _, rest = _exponentials(z, _shift(z))
+    log_total = np.empty_like(z[0])
+    for n in range(z.shape[1]):
+        log_total[n] = log1p(rest[n])
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            z[k, n] -= log_total[n]
+    return z
 
 
-@compiled
+@rowwise("row")
 def log_softmax_vjp(g, z):
     r"""Vector-Jacobian product of :func:`log_softmax`.
 
@@ -1152,21 +1173,25 @@ def log_softmax_vjp(g, z):
     >>> log_softmax_vjp([1.0, 0.0], [0.0, 0.0])
     array([ 0.5, -0.5])
     """
-    dz, top, rest = _shifted(z)
-    for n in range(z.shape[0]):
-        t, others = top[n], 0.0
-        for k in range(z.shape[1]):
-            others += 0.0 if k == t else g[n, k]
-        for k in range(z.shape[1]):
-            p = dz[n, k] / (1 + rest[n])
-            dz[n, k] = g[n, k] * (rest[n] / (1 + rest[n])) - p * others if k == t else g[n, k] - p * (others + g[n, t])
-    return dz
+    top = _shift(z)
+    p, rest = _exponentials(z, top)
+    total, others, weight = (1 + rest).astype(z.dtype), np.zeros(z.shape[1]), np.empty_like(g[0])
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            others[n] += 0.0 if k == top[n] else g[k, n]
+    for n in range(z.shape[1]):
+        weight[n] = others[n] + g[top[n], n]
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            p[k, n] /= total[n]
+            z[k, n] = g[k, n] - p[k, n] * weight[n]
+    for n in range(z.shape[1]):
+        k = top[n]
+        z[k, n] = g[k, n] * (rest[n] / (1 + rest[n])) - p[k, n] * others[n]
+    return z
 
 
-_log_softmax_vjp = log_softmax_vjp.kernel
-
-
-@compiled
+@rowwise("number")
 def maxout(z):
     r"""Maxout: the largest of a group of linear units.
 
@@ -1195,13 +1220,10 @@ def maxout(z):
     >>> maxout([[1.0, 3.0], [2.0, -2.0]])
     array([3., 2.])
     """
-    a = np.empty(z.shape[0], z.dtype)
-    for n in range(z.shape[0]):
-        a[n] = z[n, _winner(z[n])]
-    return a
+    return _winners(z)[1]
 
 
-@compiled
+@rowwise("row")
 def maxout_vjp(g, z):
     r"""Vector-Jacobian product of :func:`maxout`: the gradient goes to the winner only.
 
@@ -1232,7 +1254,8 @@ def maxout_vjp(g, z):
     array([[0., 1.],
            [1., 0.]])
     """
-    dz = np.zeros_like(z)
-    for n in range(z.shape[0]):
-        dz[n, _winner(z[n])] = g[n]
-    return dz
+    top, _ = _winners(z)
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            z[k, n] = g[n] if k == top[n] else 0.0
+    return z

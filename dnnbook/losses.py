@@ -4,12 +4,12 @@ Every loss is the mean over the N samples of a batch of a sum over the K outputs
 Where a loss has ``_hvp``, that is the product of its Hessian with a direction: how the gradient changes along it.
 """
 
-import math
-
 import numpy as np
 
+from dnnbook._elementary import log1p
 from dnnbook._jit import compiled, sums
-from dnnbook.activations import _shifted, _sigmoid, _sigmoid_grad, _softplus, log_softmax_vjp, softmax_vjp
+from dnnbook._rows import rowwise
+from dnnbook.activations import _exponentials, _shift, _sigmoid, _sigmoid_grad, _softplus, log_softmax_vjp, softmax_vjp
 
 __all__ = [
     "binary_cross_entropy",
@@ -27,7 +27,7 @@ __all__ = [
     "softmax_cross_entropy_hvp",
 ]
 
-_log_softmax_vjp, _softmax_vjp = log_softmax_vjp.kernel, softmax_vjp.kernel
+_log_softmax_vjp, _softmax_vjp = log_softmax_vjp.kernel.tile, softmax_vjp.kernel.tile
 
 
 @sums
@@ -308,7 +308,7 @@ def binary_cross_entropy_grad(p, y):
     return d
 
 
-@compiled
+@rowwise("mean")
 def softmax_cross_entropy(z, y):
     r"""Cross-entropy of the softmax of scores, in one stable step: the mean over samples.
 
@@ -341,19 +341,18 @@ def softmax_cross_entropy(z, y):
     >>> softmax_cross_entropy([[1000.0, 0.0]], [[0.0, 1.0]])
     np.float64(1000.0)
     """
-    _, top, rest = _shifted(z)
-    total = 0.0
-    for n in range(z.shape[0]):
-        highest, weight = np.float64(z[n, top[n]]), 0.0
-        for k in range(z.shape[1]):
-            weight += y[n, k]
-            if y[n, k] != 0 and z[n, k] != highest:
-                total += y[n, k] * (highest - z[n, k])
-        total += weight * math.log1p(rest[n])
-    return total / z.shape[0]
+    top, cost, weight = _shift(z), np.zeros(z.shape[1]), np.zeros(z.shape[1])
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            weight[n] += y[k, n]
+            cost[n] -= 0.0 if y[k, n] == 0 or z[k, n] == 0 else np.float64(y[k, n]) * z[k, n]
+    _, rest = _exponentials(z, top)
+    for n in range(z.shape[1]):
+        cost[n] += weight[n] * log1p(rest[n])
+    return cost
 
 
-@compiled
+@rowwise("row / N")
 def softmax_cross_entropy_grad(z, y):
     r"""Gradient of :func:`softmax_cross_entropy` with respect to the scores.
 
@@ -386,13 +385,13 @@ def softmax_cross_entropy_grad(z, y):
     array([[-0.5,  0.5]])
     """
     d = _log_softmax_vjp(y, z)  # of the sum of y times log p: the loss, but for its sign and the mean
-    for n in range(z.shape[0]):
-        for k in range(z.shape[1]):
-            d[n, k] /= -z.shape[0]
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            d[k, n] = -d[k, n]
     return d
 
 
-@compiled
+@rowwise("row / N")
 def softmax_cross_entropy_hvp(u, z, y):
     r"""Hessian-vector product of :func:`softmax_cross_entropy`: how its gradient changes when the scores move.
 
@@ -425,13 +424,13 @@ def softmax_cross_entropy_hvp(u, z, y):
     >>> softmax_cross_entropy_hvp([[1.0, 0.0]], [[0.0, 0.0]], [[1.0, 0.0]])
     array([[ 0.25, -0.25]])
     """
-    d = _softmax_vjp(u, z)
-    for n in range(z.shape[0]):
-        weight = 0.0
-        for k in range(z.shape[1]):
-            weight += y[n, k]
-        for k in range(z.shape[1]):
-            d[n, k] *= weight / z.shape[0]
+    d, weight = _softmax_vjp(u, z), np.zeros(z.shape[1])
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            weight[n] += y[k, n]
+    for k in range(z.shape[0]):
+        for n in range(z.shape[1]):
+            d[k, n] *= weight[n]
     return d
 
 

@@ -139,12 +139,12 @@ def in_code(path, old, new, which=0, inside=None):
 
 def from_text(name, function, text):
     real = importlib.import_module("dnnbook._jit")
-    plain = run_source("dnnbook._jit", source("dnnbook._jit"))
-    others = {}
-    if name != "dnnbook.activations":  # modules that use kernels of this one
-        with mock.patch.dict(sys.modules, {"dnnbook._jit": plain}):
-            others["dnnbook.activations"] = run_source("dnnbook.activations", source("dnnbook.activations"))
-    with mock.patch.dict(sys.modules, {"dnnbook._jit": plain, **others}):
+    plain = {}
+    for below in ("dnnbook._jit", "dnnbook._rows", "dnnbook.activations"):  # each uses those before, and modules use these
+        if below != name:
+            with mock.patch.dict(sys.modules, plain):
+                plain[below] = run_source(below, source(below))
+    with mock.patch.dict(sys.modules, plain):
         module = run_source(name, text)
     assert real is sys.modules["dnnbook._jit"]
     return Formula(getattr(module, function), module=module)
