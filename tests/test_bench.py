@@ -91,6 +91,16 @@ def test_a_turn_warms_up_until_the_run_is_as_fast_as_before():
     assert timing.in_turns({"a": run}, 0.0, rest=0, now=now)["a"].each == pytest.approx([0.0011] * 7)
 
 
+def test_a_turn_after_a_rest_warms_up_unless_a_call_takes_long(monkeypatch):
+    monkeypatch.setattr(timing.time, "sleep", lambda seconds: None)
+    now = Clock()
+    short = now.taking(*[0.125] * 4, *[0.25, 0.125] * 7)  # after a rest the first call is slow
+    long = now.taking(*[0.5] * 3, *[1.0] * 7)
+    times = timing.in_turns({"short": short, "long": long}, 0.0, rest=0.25, now=now)
+    assert times["short"].each == pytest.approx([0.125] * 7)
+    assert times["long"].each == pytest.approx([1.0] * 7)
+
+
 def test_patience_ends():
     now = Clock()
     run = now.taking(*[0.001] * 22, 0.016)  # never as fast again

@@ -10,8 +10,9 @@ SHORTEST = 200e-6  # seconds of one timing; shorter calls are repeated inside it
 # pay for it.
 REST = 0.03
 # A thread that was asleep may be put on the core of the one that waits for it, and stay there for ticks of the scheduler, 4 ms
-# each. So a turn of short calls warms up until a call is about as fast as the fastest so far, or for PATIENCE seconds, and
-# is timed up to TRIES times, as often as fit into TURN seconds; the least counts.
+# each; after a rest JAX took up to twice as long. So a turn of short calls, or after a rest, warms up until a call is about as
+# fast as the fastest so far, or for PATIENCE seconds, unless a single call takes longer. Then it is timed up to TRIES times,
+# as often as fit into TURN seconds; the least counts.
 TRIES, TURN, PATIENCE = 5, 0.01, 0.2
 
 
@@ -82,7 +83,7 @@ def in_turns(runs, seconds=1.0, rounds=(7, 101), rest=REST, now=time.perf_counte
         for name, run in runs.items():
             if rest:
                 time.sleep(rest)
-            if tries[name] > 1:
+            if (rest or tries[name] > 1) and least[name] < PATIENCE:
                 warm_up(run, least[name], now)
             each[name].append(min(seconds_per_call(run, calls[name], now) for _ in range(tries[name])))
             least[name] = min(least[name], each[name][-1])
