@@ -4,7 +4,7 @@
 first, a small team of waiting threads the others. When it does so:
 
 * **Small work stays on one thread.** To wake a thread and to wait for it takes about 15 microseconds. Below
-  :data:`LEAST` nanoseconds of work (a hundred thousand exponentials, or a million numbers copied) nothing is shared.
+  :data:`LEAST` nanoseconds of work (a hundred thousand exponentials, or two million numbers copied) nothing is shared.
 * **Work between matrix products stays on one thread.** After a product the threads of BLAS keep their cores busy for tens of
   milliseconds, waiting for the next one. On two cores a shared loop then took 5 to 15 % longer than a plain one (measured
   after a product of 1024 x 1024 matrices, with 1 million numbers; twice as long with 100,000). So only public functions
@@ -122,7 +122,7 @@ def share(loop, work, *args):
     work : float
         About how many nanoseconds the whole takes on one thread.
     *args : ndarray or number
-        Arrays of the same length are cut along the first axis; numbers go to every block as they are.
+        Arrays of the same length are cut along the first axis; numbers, and arrays in a tuple, go to every block as they are.
 
     Raises
     ------

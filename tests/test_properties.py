@@ -1,5 +1,6 @@
 """What every public function promises: NumPy's semantics, whatever the shape, the dtype and the layout of its arguments."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from oracles import DEFAULTS, LIMITS
 from strategies import ELEMENTWISE, FUNCTIONS, MODULES, WHOLE, WITH_ARRAYS, arguments, flat
 
-from dnnbook import optimizers
+from dnnbook import _threads, activations, optimizers
 from dnnbook._rows import Rows
 
 every = pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS)
@@ -177,8 +178,6 @@ def test_empty_in_gives_empty_out(f, shape):
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_no_rows_in_gives_no_rows_out(name):
-    from dnnbook import activations
-
     f, vjp = getattr(activations, name), getattr(activations, f"{name}_vjp")
     assert f(np.empty((0, 3))).shape == vjp(np.empty((2, 0, 3)), np.empty((2, 0, 3)))[0].shape == (0, 3)
     assert activations.maxout(np.empty((0, 3))).shape == (0,)
@@ -212,6 +211,54 @@ def test_arrays_broadcast(f, data):
     values[0] = np.stack([values[0], -values[0]])
     rows = [f(z, *values[1:]) for z in values[0]]
     assert np.array_equal(f(*values), rows)
+
+
+@pytest.mark.parametrize("f", [activations.prelu, activations.prelu_grad, activations.noisy_relu], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(5, 1), (700, 3), (2, 50, 10), (3, 1024), (2, 1500)])
+def test_numbers_for_each_column_act_as_if_repeated(f, dtype, shape):
+    rng = np.random.default_rng(0)
+    z, column = rng.normal(size=shape).astype(dtype), rng.normal(size=shape[-1]).astype(dtype)
+    expected, out = f(z, np.broadcast_to(column, shape).copy()), np.empty_like(z)
+    assert np.array_equal(f(z, column), expected)
+    assert np.array_equal(f.kernel(z, column), expected)
+    assert f(z, column, out=out) is out
+    assert np.array_equal(out, expected)
+    strided = np.repeat(column, 2)[::2]
+    assert np.array_equal(f(z, strided), expected)
+    assert f(z, column, out=z) is z
+    assert np.array_equal(z, expected)
+
+
+def test_numbers_for_each_column_are_not_copied_and_threads_change_no_bit(monkeypatch):
+    z, alpha = np.random.default_rng(0).normal(size=(70_001, 30)), np.linspace(0, 1, 30)
+    expected = activations.prelu.kernel(z, alpha)
+    tracemalloc.start()
+    activations.prelu.kernel(z, alpha)
+    assert tracemalloc.get_traced_memory()[1] < 1.1 * z.nbytes  # the result
+    tracemalloc.stop()
+    monkeypatch.setattr(_threads, "LEAST", 1000)
+    for count in (2, 3):
+        monkeypatch.setattr(_threads, "cores", lambda count=count: count)
+        monkeypatch.setattr(_threads, "_team", None)
+        assert np.array_equal(activations.prelu(z, alpha), expected)
+        assert len(_threads._team) == count - 1
+
+
+def test_empty_arrays_broadcast_without_warnings():
+    assert activations.prelu(np.empty((3, 0)), np.ones(1)).shape == (3, 0)
+    assert activations.prelu(np.empty((0, 3)), np.ones(3)).shape == (0, 3)
+
+
+def test_what_was_right_once_does_not_let_a_wrong_call_pass():
+    z, alpha = np.ones((2, 3)), np.ones(3)
+    for _ in range(2):
+        assert activations.prelu(z, alpha).dtype == np.float64
+        assert activations.prelu(z.astype(np.float32), alpha=alpha).dtype == np.float64
+        with pytest.raises(ValueError, match="the shapes do not broadcast"):
+            activations.prelu(z, np.ones(2))
+        with pytest.raises(TypeError, match="alpha has dtype complex128"):
+            activations.prelu(z, 1j * alpha)
 
 
 @every_elementwise
