@@ -313,7 +313,7 @@ def _softmax_cross_entropy(z, y, d):
     N, total = len(z), 0.0
     for n in range(N):
         top = _winner(z[n])
-        highest, rest, others = z[n, top], 0.0, 0.0
+        highest, rest, others, cost = z[n, top], 0.0, 0.0, 0.0
         for k in range(z.shape[1]):
             d[n, k] = exp(z[n, k] - highest) if z[n, k] != highest else 1.0
             if k != top:
@@ -324,13 +324,13 @@ def _softmax_cross_entropy(z, y, d):
         weight = others + y[n, top]
         for k in range(z.shape[1]):
             if y[n, k] != 0 and z[n, k] != highest:
-                total += y[n, k] * (np.float64(highest) - z[n, k])
+                cost += y[n, k] * (np.float64(highest) - z[n, k])
             p = d[n, k] / (1 + rest)
             if k == top:  # what is left of 1 - p, without a difference of nearly equal numbers
                 d[n, k] = (p * others - y[n, k] * (rest / (1 + rest))) / N
             else:
                 d[n, k] = (p * weight - y[n, k]) / N
-        total += weight * log1p(rest)
+        total += cost + weight * log1p(rest)
     return total / N
 
 

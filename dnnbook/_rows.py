@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from dnnbook import _threads
-from dnnbook._jit import kernel, public, sums, uses_elementary
+from dnnbook._jit import kernel, public, uses_elementary
 
 CELLS, LEAST, TOGETHER = 4096, 32, 8
 """How many numbers a tile has, about; how many rows at least, if there are so many; and how many rows are turned together."""
@@ -68,9 +68,9 @@ def over(t, N):
     return t
 
 
-@sums
+@kernel
 def total(costs):
-    """The sum of a vector."""
+    """The sum of a vector, from the first to the last: as a loop over all rows would have it."""
     s = 0.0
     for n in range(len(costs)):
         s += costs[n]

@@ -82,27 +82,19 @@ def _winners(z):
 
 
 @kernel
-def _shift(z):
-    """Take from each row of a tile its largest value; the index of that one."""
-    top, highest = _winners(z)
+def _exponentials(z):
+    """Of each row of a tile: exponentials over the largest one, index and value of that score, and the sum of the others."""
+    e, (top, highest) = np.empty_like(z), _winners(z)
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):
-            z[k, n] = 0.0 if z[k, n] == highest[n] else z[k, n] - highest[n]
-    return top
-
-
-@kernel
-def _exponentials(z, top):
-    """Of a tile shifted so: the exponentials, and of each row the sum of all but the largest."""
-    e = np.empty_like(z)
-    for k in range(z.shape[0]):
+            e[k, n] = 0.0 if z[k, n] == highest[n] else z[k, n] - highest[n]
         for n in range(z.shape[1]):
-            e[k, n] = exp_nonpositive(z[k, n])
+            e[k, n] = exp_nonpositive(e[k, n])
     rest = 0 * e[0].astype(np.float64)  # NaN where all of them are
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):
             rest[n] += 0.0 if k == top[n] else e[k, n]
-    return e, rest
+    return e, top, highest, rest
 
 
 @elementwise
@@ -1045,7 +1037,7 @@ def softmax(z):
     >>> softmax([1000.0, 1000.0])
     array([0.5, 0.5])
     """
-    p, rest = _exponentials(z, _shift(z))
+    p, _, _, rest = _exponentials(z)
     total = (1 + rest).astype(z.dtype)
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):
@@ -1086,8 +1078,7 @@ def softmax_vjp(g, z):
     >>> softmax_vjp([1.0, 0.0], [0.0, 0.0])
     array([ 0.25, -0.25])
     """
-    top = _shift(z)
-    e, rest = _exponentials(z, top)
+    e, top, _, rest = _exponentials(z)
     pivot, inner = np.empty_like(g[0]), np.zeros(z.shape[1])
     for n in range(z.shape[1]):
         pivot[n] = g[top[n], n]
@@ -1131,12 +1122,13 @@ def log_softmax(z):
     >>> log_softmax([1000.0, 0.0])
     array([    0., -1000.])
     """
-    _, rest = _exponentials(z, _shift(z))
+    _, _, highest, rest = _exponentials(z)
     log_total = np.empty_like(z[0])
     for n in range(z.shape[1]):
         log_total[n] = log1p(rest[n])
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):
+            z[k, n] = 0.0 if z[k, n] == highest[n] else z[k, n] - highest[n]
             z[k, n] -= log_total[n]
     return z
 
@@ -1173,8 +1165,7 @@ def log_softmax_vjp(g, z):
     >>> log_softmax_vjp([1.0, 0.0], [0.0, 0.0])
     array([ 0.5, -0.5])
     """
-    top = _shift(z)
-    p, rest = _exponentials(z, top)
+    p, top, _, rest = _exponentials(z)
     total, others, weight = (1 + rest).astype(z.dtype), np.zeros(z.shape[1]), np.empty_like(g[0])
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):

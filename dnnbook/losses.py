@@ -9,7 +9,7 @@ import numpy as np
 from dnnbook._elementary import log1p
 from dnnbook._jit import compiled, sums
 from dnnbook._rows import rowwise
-from dnnbook.activations import _exponentials, _shift, _sigmoid, _sigmoid_grad, _softplus, log_softmax_vjp, softmax_vjp
+from dnnbook.activations import _exponentials, _sigmoid, _sigmoid_grad, _softplus, log_softmax_vjp, softmax_vjp
 
 __all__ = [
     "binary_cross_entropy",
@@ -341,12 +341,13 @@ def softmax_cross_entropy(z, y):
     >>> softmax_cross_entropy([[1000.0, 0.0]], [[0.0, 1.0]])
     np.float64(1000.0)
     """
-    top, cost, weight = _shift(z), np.zeros(z.shape[1]), np.zeros(z.shape[1])
+    _, _, highest, rest = _exponentials(z)
+    cost, weight = np.zeros(z.shape[1]), np.zeros(z.shape[1])
     for k in range(z.shape[0]):
         for n in range(z.shape[1]):
             weight[n] += y[k, n]
-            cost[n] -= 0.0 if y[k, n] == 0 or z[k, n] == 0 else np.float64(y[k, n]) * z[k, n]
-    _, rest = _exponentials(z, top)
+            far = np.float64(highest[n]) - z[k, n]
+            cost[n] += 0.0 if y[k, n] == 0 or z[k, n] == highest[n] else y[k, n] * far
     for n in range(z.shape[1]):
         cost[n] += weight[n] * log1p(rest[n])
     return cost
