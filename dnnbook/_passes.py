@@ -19,6 +19,7 @@ from dnnbook import batch_norm as normalization
 from dnnbook import dropout as masks
 from dnnbook._elementary import exp, log1p
 from dnnbook._jit import kernel, sums
+from dnnbook._memory import empty, empty_like
 from dnnbook.activations import _sigmoid, _softplus
 
 _mean, _squares, _normalize = normalization._mean, normalization._squares, normalization._normalize
@@ -148,11 +149,11 @@ def _batch_norm(x, gamma, beta, mean, var, eps, momentum, mu, squares, y):
 def dense(params, grads, x, dx, rng=None, following=None):
     """A dense layer, and the activation that follows it if that is elementwise."""
     (W, b), (dW, db) = params, grads
-    z = np.empty((len(x), W.shape[1]), x.dtype)
-    g, product = np.empty_like(z), np.dot
+    z = empty((len(x), W.shape[1]), x.dtype)
+    g, product = empty_like(z), np.dot
     activation = following and following.pointwise
     if activation:
-        y = np.empty_like(z)
+        y = empty_like(z)
         value, numbers = activation.loop("value", x.dtype)
         slope, _ = activation.loop("slope", x.dtype)
     else:
@@ -181,7 +182,7 @@ def dense(params, grads, x, dx, rng=None, following=None):
 
 def pointwise(activation, params, grads, x, dx, rng=None, following=None):
     """An elementwise activation on its own."""
-    y, g, value = np.empty_like(x), np.empty_like(x), activation.value.kernel
+    y, g, value = empty_like(x), empty_like(x), activation.value.kernel
     product, numbers = activation.loop("product", x.dtype)
 
     def forward():
@@ -196,7 +197,7 @@ def pointwise(activation, params, grads, x, dx, rng=None, following=None):
 
 def dropout(keep, params, grads, x, dx, rng, following=None):
     """Dropout, with a new mask for each batch."""
-    y, g, mask, keep_of_x = np.empty_like(x), np.empty_like(x), np.empty_like(x), x.dtype.type(keep)
+    y, g, mask, keep_of_x = empty_like(x), empty_like(x), empty_like(x), x.dtype.type(keep)
     product = masks.dropout_vjp.kernel
 
     def forward():
@@ -212,9 +213,9 @@ def dropout(keep, params, grads, x, dx, rng, following=None):
 def batch_norm(eps, momentum, params, grads, x, dx, rng=None, following=None):
     """Batch normalization in training."""
     (gamma, beta, mean, var), (dgamma, dbeta) = params, grads
-    y, g, eps, momentum = np.empty_like(x), np.empty_like(x), x.dtype.type(eps), float(x.dtype.type(momentum))
+    y, g, eps, momentum = empty_like(x), empty_like(x), x.dtype.type(eps), float(x.dtype.type(momentum))
     mu, squares = np.empty((2, x.shape[1]))
-    back = dx if dx is not None else np.empty_like(x)
+    back = dx if dx is not None else empty_like(x)
 
     def forward():
         _batch_norm(x, gamma, beta, mean, var, eps, momentum, mu, squares, y)
@@ -228,7 +229,7 @@ def batch_norm(eps, momentum, params, grads, x, dx, rng=None, following=None):
 def whatever(layer, params, grads, x, dx, rng, following=None):
     """A layer that cannot be prepared: its own passes, whose results are copied into the fixed arrays."""
     y = np.empty_like(layer.forward(params, np.zeros_like(x))[0], order="C")  # of zeros: nothing stands in x yet
-    g, cache = np.empty_like(y), None
+    g, cache = empty_like(y), None
 
     def forward():
         nonlocal cache

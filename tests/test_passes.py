@@ -223,3 +223,18 @@ def test_a_layer_of_somebody_elses_is_asked_about_its_width_with_zeros():
     x = np.full((2, 4), np.nan)
     _passes.whatever(layer, (np.ones(4),), (np.empty(4),), x, None, rng())
     assert seen == [0]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_arrays_begin_where_a_cache_line_does(name):
+    net = NETS[name]
+    vector, params = together(net, network.init(net, rng(), np.float32))
+    spaces = Workspaces(net, params, np.ones((12, 3), np.float32), np.ones((12, 2), np.float32), "mean_squared_error", rng())
+    work = spaces.load(np.arange(11))
+    state = optimizers.adam_init(vector)
+    inner = [
+        a for forward in work.forward for a in (cell.cell_contents for cell in forward.__closure__) if type(a) is np.ndarray
+    ]
+    made = [a for a in inner if len(a) == 11 and a.base is not None and a.base.dtype == np.uint8]
+    for a in [vector, spaces.vector, work.x, work.t, state.m, state.v, *work.outputs, *made]:
+        assert a.__array_interface__["data"][0] % 64 == 0

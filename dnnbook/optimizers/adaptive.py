@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
+from dnnbook._memory import zeros_like
+from dnnbook.optimizers.common import first_state, hold, in_place, run
 
 
 class AdagradState(NamedTuple):
@@ -84,7 +85,7 @@ def adagrad_init(w):
     >>> adagrad_init([1.0, 2.0])
     AdagradState(v=array([0., 0.]))
     """
-    return AdagradState(zeros(w))
+    return AdagradState(zeros_like(w))
 
 
 @checked
@@ -179,7 +180,7 @@ def rmsprop_init(w):
     >>> rmsprop_init([1.0, 2.0])
     RmspropState(v=array([0., 0.]))
     """
-    return RmspropState(zeros(w))
+    return RmspropState(zeros_like(w))
 
 
 @checked
@@ -274,7 +275,7 @@ def rmsprop_nesterov_init(w):
     >>> rmsprop_nesterov_init([1.0])
     RmspropNesterovState(v=array([0.]), u=array([0.]))
     """
-    return RmspropNesterovState(zeros(w), zeros(w))
+    return RmspropNesterovState(zeros_like(w), zeros_like(w))
 
 
 @checked
@@ -375,7 +376,7 @@ def adadelta_init(w):
     >>> adadelta_init([1.0])
     AdadeltaState(v=array([0.]), u=array([0.]))
     """
-    return AdadeltaState(zeros(w), zeros(w))
+    return AdadeltaState(zeros_like(w), zeros_like(w))
 
 
 @checked

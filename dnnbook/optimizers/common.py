@@ -20,10 +20,6 @@ def first_state(body):
     return init
 
 
-def zeros(w):
-    return np.zeros_like(w, order="C")
-
-
 def hold(where, expected, state, w, **arrays):
     """The arrays of the state by name; an error unless they and the given arrays have the shape and dtype of `w`."""
     of_state = {}

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
+from dnnbook._memory import zeros_like
+from dnnbook.optimizers.common import first_state, hold, in_place, run
 
 
 class MomentumState(NamedTuple):
@@ -96,7 +97,7 @@ def momentum_init(w):
     >>> momentum_init([1.0, 2.0])
     MomentumState(v=array([0., 0.]))
     """
-    return MomentumState(zeros(w))
+    return MomentumState(zeros_like(w))
 
 
 @checked

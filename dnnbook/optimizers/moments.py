@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel
-from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
+from dnnbook._memory import zeros_like
+from dnnbook.optimizers.common import first_state, hold, in_place, run
 
 
 class AdamState(NamedTuple):
@@ -46,7 +47,7 @@ def adam_init(w):
     >>> adam_init([1.0, 2.0])
     AdamState(m=array([0., 0.]), v=array([0., 0.]), t=0)
     """
-    return AdamState(zeros(w), zeros(w), 0)
+    return AdamState(zeros_like(w), zeros_like(w), 0)
 
 
 def _correction(beta, t):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dnnbook._jit import checked, kernel, scalar
-from dnnbook.optimizers.common import first_state, hold, in_place, run, zeros
+from dnnbook._memory import zeros_like
+from dnnbook.optimizers.common import first_state, hold, in_place, run
 
 
 class RpropState(NamedTuple):
@@ -105,7 +106,7 @@ def rprop_init(w, delta_init=0.1):
     >>> rprop_init([1.0])
     RpropState(g=array([0.]), delta=array([0.1]))
     """
-    return RpropState(zeros(w), np.full_like(w, delta_init, order="C"))
+    return RpropState(zeros_like(w), np.full_like(w, delta_init, order="C"))
 
 
 @checked
@@ -298,7 +299,7 @@ def rprop_plus_init(w, delta_init=0.1):
     >>> rprop_plus_init([1.0])
     RpropPlusState(g=array([0.]), step=array([0.]), delta=array([0.1]))
     """
-    return RpropPlusState(zeros(w), zeros(w), np.full_like(w, delta_init, order="C"))
+    return RpropPlusState(zeros_like(w), zeros_like(w), np.full_like(w, delta_init, order="C"))
 
 
 @checked
@@ -416,7 +417,7 @@ def irprop_plus_init(w, delta_init=0.1):
     >>> irprop_plus_init([1.0])
     IRpropPlusState(g=array([0.]), step=array([0.]), delta=array([0.1]), E=inf)
     """
-    return IRpropPlusState(zeros(w), zeros(w), np.full_like(w, delta_init, order="C"), math.inf)
+    return IRpropPlusState(zeros_like(w), zeros_like(w), np.full_like(w, delta_init, order="C"), math.inf)
 
 
 @checked

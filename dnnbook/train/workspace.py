@@ -3,6 +3,7 @@
 import numpy as np
 
 from dnnbook import _passes, network
+from dnnbook._memory import empty
 
 
 def together(layers, params):
@@ -12,7 +13,7 @@ def together(layers, params):
     """
     trained = network.trained(layers, params)
     size = sum(a.size for p in trained for a in p)
-    vector, used, copy = np.empty(size, network.dtype_of(params) or np.float64), 0, []
+    vector, used, copy = empty(size, network.dtype_of(params) or np.float64), 0, []
     for p, q in zip(params, trained, strict=True):
         arrays = []
         for a in q:
@@ -91,7 +92,7 @@ class Workspaces:
             rows = np.arange(len(self.x))
         count = len(self.x) if rows is None else len(rows)
         if count not in self.made:
-            x, t = (self.x, self.t) if rows is None else (np.empty((count, a.shape[1]), a.dtype) for a in (self.x, self.t))
+            x, t = (self.x, self.t) if rows is None else (empty((count, a.shape[1]), a.dtype) for a in (self.x, self.t))
             self.made[count] = Workspace(*self.fixed, x, t, *self.rest)
         workspace = self.made[count]
         if rows is not None:
