@@ -104,8 +104,8 @@ def step(name, w, g):
     return run
 
 
-def network(net, params, x, labels, compiled=False):
-    """{what: run} for a network. Weights lie the other way round there."""
+def model_of(net, params):
+    """A network with these parameters. Weights lie the other way round there."""
     parts = []
     for i, (a, b) in enumerate(zip(net.sizes, net.sizes[1:], strict=False)):
         parts.append(torch.nn.Linear(a, b))
@@ -119,6 +119,12 @@ def network(net, params, x, labels, compiled=False):
         for part, (W, b, *_) in zip(trained, filter(None, params), strict=True):
             part.weight.copy_(torch.from_numpy(W.T))
             part.bias.copy_(torch.from_numpy(b))
+    return model
+
+
+def network(net, params, x, labels, compiled=False):
+    """{what: run} for a network."""
+    model = model_of(net, params)
     first = {name: a.clone() for name, a in model.state_dict().items()}
     x, labels = torch.from_numpy(x), torch.from_numpy(labels)
     xb, yb = x[: net.batch], labels[: net.batch]

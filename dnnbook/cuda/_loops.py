@@ -18,7 +18,7 @@ from dnnbook.cuda._scalars import Single, device, parsed, scalar
 from dnnbook.cuda._vectors import SIMULATED
 from dnnbook.cuda.device import Launch, processors
 
-THREADS = 256
+THREADS = 32 if SIMULATED else 256
 STEPS = {
     "sgd": "descent._sgd",
     "momentum": "descent._momentum",

@@ -14,7 +14,7 @@ from dnnbook.cuda._scalars import inside, sigmoid, softplus
 from dnnbook.cuda._tiles import compiled
 from dnnbook.cuda._vectors import SIMULATED
 
-THREADS = 32 if SIMULATED else 256
+THREADS = 8 if SIMULATED else 256
 VECTOR = types.Array(types.float32, 1, "C")
 COUNTER = types.Array(types.int32, 1, "C")
 PAIRS = types.void(VECTOR, VECTOR, VECTOR, VECTOR, types.int32, types.float32)

@@ -10,9 +10,10 @@ from numba import cuda, float32, int32, types, uint32
 
 from dnnbook.cuda._scalars import inside
 from dnnbook.cuda._tiles import compiled
+from dnnbook.cuda._vectors import SIMULATED
 
 VECTOR = types.Array(types.float32, 1, "C")
-LANES, ROWS = 32, 8  # threads that share one row, rows of a block
+LANES, ROWS = (8, 2) if SIMULATED else (32, 8)  # threads that share one row, rows of a block; simulated threads are slow
 CELLS = LANES * ROWS
 ENTROPY = types.void(*[VECTOR] * 4, *[types.int32] * 4)
 COLUMNS = types.void(VECTOR, VECTOR, *[types.int32] * 4)

@@ -22,7 +22,7 @@ from dnnbook.bench.cases import NETS
 from dnnbook.bench.report import duration
 from dnnbook.bench.run import chosen, write
 from dnnbook.bench.timing import Times, ratio
-from dnnbook.cuda import activations, layers
+from dnnbook.cuda import activations, bench_training, layers
 from dnnbook.cuda import optimizers as steps
 from dnnbook.cuda.device import need
 from dnnbook.cuda.products import matmul
@@ -76,13 +76,17 @@ def bench(names=(), file=None, seconds=1.0):
     library = cublas()
     result = {"dnnbook": __version__, "gpu": name, "cublas": library and library.version, "cases": []}
     print(f"dnnbook {__version__} on {name}, float32; cuBLAS: {library.version if library else 'neither PyTorch nor CuPy'}")
-    worst = check()
+    peer = bench_training.peer()
+    worst = max(check(), bench_training.check(peer=peer))
     print(f"all kernels are right: the worst error is {worst:.2f} of its bound\n")
     print(f"{'what':26}{'size':34}{'time':>10}{'rate':>14}  share")
     for case in cases(library):
         if chosen(names, case.name, case.size):
             result["cases"].append(measure(case, seconds))
             print_row(result["cases"][-1])
+    print("\nratios: our time over theirs, median and middle half of the rounds; below 1 we are faster")
+    training = bench_training.bench(functools.partial(chosen, names), seconds=seconds, peer=peer)
+    result["cases"] += training
     if file:
         write(file, json.dumps(result, indent=1))
     return result

@@ -1,13 +1,15 @@
 """The command that measures, in the simulator: its checks find what is wrong, and its cases do what they say."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from simulated import drawn
 
+from dnnbook import network
 from dnnbook.bench.cases import Net
-from dnnbook.cuda import activations, bench
+from dnnbook.cuda import _losses, activations, bench, bench_training
 
 SMALL = ((3, 5, 7), (4, 4, 8), (1, 2, 0))
 
@@ -61,3 +63,67 @@ def test_ours_and_cublas_do_the_same():
     case.runs["cuBLAS"]()
     np.testing.assert_allclose(*outs, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(outs[0], drawn(5, 3).T @ drawn(5, 4), rtol=1e-5, atol=1e-6)
+
+
+TINY = Net((6, 4, 3), 4, batch_norm=True)
+
+
+class Peer:
+    """A peer that does nothing, and is right or wrong."""
+
+    on_gpu, wrong = False, 1.0
+
+    def __init__(self, net, params, x, labels):
+        self.mine = bench_training.prepared(bench_training.Network(network_of(net), params), x, labels, net.batch)
+
+    def losses(self, order):
+        return self.mine.epoch(np.random.default_rng(1), 0, False)[0] * self.wrong
+
+    def epoch(self):
+        time.sleep(0.001)
+
+
+def network_of(net):
+    return network.mlp(net.sizes, net.activation, batch_norm=net.batch_norm, dropout=net.dropout)
+
+
+def test_training_is_checked_before_it_is_timed(monkeypatch):
+    monkeypatch.setattr(bench_training, "BATCHES", 1)
+    assert 0 < bench_training.check((TINY,), Peer) <= 1
+    monkeypatch.setattr(Peer, "wrong", 1.001)
+    with pytest.raises(ArithmeticError, match="training of 6-4-3, batch 4, batch norm next to the peer's: the losses are"):
+        bench_training.check((TINY,), Peer)
+    right = _losses.record()
+    monkeypatch.setattr(_losses, "record", lambda: Slower(right))
+    with pytest.raises(ArithmeticError, match="training of 6-4-3, batch 4, batch norm: the losses are"):
+        bench_training.check((TINY,))
+
+
+class Slower:
+    """The record of losses with a wrong number of examples."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def __getitem__(self, configuration):
+        return lambda parts, losses, counter, size, N: self.kernel[configuration](parts, losses, counter, size, N * 1.001)
+
+
+def test_training_is_timed_next_to_a_peer(capsys, monkeypatch):
+    monkeypatch.setattr(bench_training, "ROUNDS", (2, 2))
+    (row,) = bench_training.bench(nets=(TINY,), examples=9, peer=Peer)
+    assert row["rounds"] == 2
+    assert row["ratios"]["PyTorch"]["median"] > 1
+    assert row["tflops"] * row["seconds"] == pytest.approx(2 * 4 * (6 * 4 + 4 * 3 + 6 * 4 + 2 * 4 * 3) * 1e-12)
+    assert "TFLOP/s  PyTorch" in capsys.readouterr().out
+    assert bench_training.bench(lambda *words: "product" in words, nets=(TINY,)) == []
+
+
+def test_the_peer_trains_as_we_do(monkeypatch):
+    """On its CPU, where PyTorch is installed."""
+    pytest.importorskip("torch")
+    from dnnbook.cuda.torch_peer import Training
+
+    monkeypatch.setattr(bench_training, "BATCHES", 2)
+
+    assert 0 < bench_training.check((TINY, Net((6, 4, 4, 3), 3, "sigmoid")), partial(Training, device="cpu")) <= 1
