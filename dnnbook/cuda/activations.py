@@ -1,6 +1,8 @@
 """Activation functions and their derivatives on the GPU, for float32 arrays, by the formulas of :mod:`dnnbook.activations`."""
 
-from dnnbook.cuda.device import empty, need, to_host, whole
+import numpy as np
+
+from dnnbook.cuda.device import empty, interface_of, need, shape_of, to_host, whole
 from dnnbook.cuda.products import ACTIVATIONS
 
 __all__ = sorted([*ACTIVATIONS, *[f"{name}_grad" for name in ACTIVATIONS]])
@@ -12,10 +14,9 @@ def elementwise(name):
     def function(z, stream=0):
         from dnnbook.cuda import _loops
 
-        z = whole(name, "z", z)
+        z = whole(name, "z", np.asarray(z, order="C") if interface_of(z) is None else z)
         need(name)
-        shape = tuple(z.memory.shape)
-        made = empty(name, z, shape)
+        made = empty(name, z, shape_of(z.memory))
         _loops.launch(_loops.mapped(name), z.extent, z.flat(stream), whole(name, "y", made).flat(stream), stream=stream)
         return made if z.on_device else to_host(made, stream=stream)
 

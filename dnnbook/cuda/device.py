@@ -31,7 +31,7 @@ def missing():
     try:
         count = len(cuda.gpus)
     except Exception as error:  # whatever the driver raises, its text tells what is wrong
-        return f"the CUDA driver does not load: {' '.join(str(error).split())}"
+        return f"the CUDA driver does not load: {' '.join(str(error).split()).rstrip('. :')}"
     return "the CUDA driver finds no GPU" if count == 0 else "the GPU or its driver is too old for this version of numba-cuda"
 
 
@@ -63,6 +63,7 @@ class Array(NamedTuple):
     pitch: int  # elements from one contiguous row (or column) to the next
     pointer: int  # address of the first element on the device; 0 for a NumPy array, which will begin on a multiple of 256
     memory: object  # what was given, or a contiguous copy of it
+    where: str = ""  # the function that it was given to
 
     @property
     def extent(self):
@@ -81,7 +82,7 @@ class Array(NamedTuple):
         from numba import cuda
 
         if not self.on_device:
-            return cuda.to_device(self.memory.reshape(-1), stream)
+            return copied(self.where, self.memory.reshape(-1), stream)
         if self.extent == 0:
             return cuda.device_array(0, FLOAT)
         return run(self.memory, self.extent)
@@ -115,7 +116,7 @@ def argument(where, name, value, *letters, sizes=None):
     if interface is None:
         value = np.ascontiguousarray(value.T if transposed else value)
         pitch = value.shape[-1]
-    array = Array(name, shape, interface is not None, transposed, pitch, pointer, value)
+    array = Array(name, shape, interface is not None, transposed, pitch, pointer, value, where)
     if max(array.extent, *shape) >= LIMIT - 2**16:  # room for the rest of a tile beyond the end
         raise ValueError(f"{where}: {name} spans {array.extent} elements, expected fewer than 2**31 - 2**16")
     return array
@@ -141,7 +142,7 @@ def whole(where, name, value, shape=None):
         and any(n > 1 and s != c for n, s, c in zip(got, strides, contiguous(got, dtype.itemsize), strict=True))
     ):
         raise ValueError(f"{where}: {name} is not C-contiguous")
-    return Array(name, (size,), interface is not None, False, size, 0, value)
+    return Array(name, (size,), interface is not None, False, size, 0, value, where)
 
 
 def layout(shape, strides):
@@ -159,6 +160,18 @@ def layout(shape, strides):
 
 def contiguous(shape, itemsize):
     return tuple(itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def shape_of(value):
+    """The shape of an array or a number, wherever it is."""
+    interface = interface_of(value)
+    return np.shape(value) if interface is None else tuple(interface["shape"])
+
+
+def writable(value):
+    """Whether something is an array that may be changed in place."""
+    interface = interface_of(value)
+    return isinstance(value, np.ndarray) and value.flags.writeable if interface is None else not interface["data"][1]
 
 
 def interface_of(value):
@@ -199,13 +212,13 @@ class Launch(NamedTuple):
 WORK = {}  # device memory kept for later calls, by device and stream
 
 
-def workspace(size, stream):
+def workspace(size, stream, where):
     """So many elements of device memory for the kernels of one call; the next call in the stream has them again."""
     from numba import cuda
 
     key = (0, 0) if simulated() else (cuda.get_current_device().id, int(stream))
     if key not in WORK or WORK[key].size < size:
-        WORK[key] = cuda.device_array(size, FLOAT)
+        WORK[key] = allocated(where, size)
     return WORK[key][:size]
 
 
@@ -260,6 +273,13 @@ def allocated(where, shape, make=None, dtype=FLOAT):
     try:
         return make(shape) if make else cuda.device_array(shape, dtype)
     except Exception as error:
-        if "memory" not in str(error).lower():
+        if "out of memory" not in str(error).lower().replace("_", " "):
             raise
         raise MemoryError(f"{where}: the device has no room for an array {shape} of {np.dtype(dtype)}") from error
+
+
+def copied(where, values, stream=0):
+    """A contiguous NumPy array, copied to the device."""
+    made = allocated(where, values.shape, dtype=values.dtype)
+    made.copy_to_device(values, stream)
+    return made

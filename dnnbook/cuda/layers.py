@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import Launch, argument, empty, need, same_place, to_host, workspace
+from dnnbook.cuda.device import Launch, allocated, argument, empty, need, same_place, to_host, workspace
 from dnnbook.cuda.products import matmul
 
 __all__ = [
@@ -57,7 +57,7 @@ def column_sums(g, stream=0):
     made = empty("dense_vjp", g, g.shape[1:])
     if g.shape[1]:
         out = argument("dense_vjp", "db", made, "M").flat(stream)
-        for one in sums(g, out, lambda size: workspace(size, stream), stream):
+        for one in sums(g, out, lambda size: workspace(size, stream, "dense_vjp"), stream):
             one(stream)
     return made if g.on_device else to_host(made, stream=stream)
 
@@ -82,8 +82,6 @@ def sums(g, out, room, stream=0):
 
 def entropy(where, z, y, stream):
     """(loss on the device, gradient) of one kernel."""
-    from numba import cuda
-
     from dnnbook.cuda import _rows
 
     sizes = {}
@@ -97,7 +95,7 @@ def entropy(where, z, y, stream):
             raise ValueError(f"{where}: {a.name} has contiguous columns, expected contiguous rows")
     need(where)
     (N, K), made = z.shape, empty(where, z, z.shape)
-    losses, loss = workspace(N, stream), cuda.device_array(1, np.float32)
+    losses, loss = workspace(N, stream, where), allocated(where, 1)
     block = _rows.LANES, _rows.ROWS
     G = argument(where, "g", made, "N", "K").flat(stream)
     numbers = [np.int32(n) for n in (N, K, z.pitch, y.pitch)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnnbook import optimizers
 from dnnbook._check import as_scalar
-from dnnbook.cuda.device import need, same_place, to_host, whole
+from dnnbook.cuda.device import copied, need, same_place, shape_of, to_host, whole, writable
 
 __all__ = [
     "adam_",
@@ -43,11 +43,11 @@ def on_device(step):
         state = rest.pop(0) if state_class else None
         if state_class and type(state) is not state_class:
             raise TypeError(f"{where}: state is {type(state).__name__}, expected {state_class.__name__}")
-        shape = tuple(w.shape) if hasattr(w, "shape") else None
+        shape = shape_of(w)
         arrays = [whole(where, "w", w), whole(where, "g", g, shape)]
         arrays += [whole(where, f"state.{n}", getattr(state, n), shape) for n in fields]
         for a in (arrays[0], *arrays[2:]):
-            if not (a.on_device or (isinstance(a.memory, np.ndarray) and a.memory.flags.writeable)):
+            if not writable(a.memory):
                 raise ValueError(f"{where}: {a.name} cannot be changed in place")
         numbers = [as_scalar(where, a, x) for a, x in zip(pure.contract.arguments[-len(rest) :], rest, strict=True)]
         on_gpu_already = same_place(where, *arrays)
@@ -81,15 +81,13 @@ def first_state(name):
     *_, state_class = getattr(optimizers, f"{name}_").with_numbers.args
 
     def init(w):
-        from numba import cuda
-
         given = whole(f"{name}_init", "w", w)
         if not given.on_device:
             return getattr(optimizers, f"{name}_init")(w)
         need(f"{name}_init")
-        zeros = np.zeros(tuple(w.shape), np.float32)
+        zeros = np.zeros(shape_of(w), np.float32)
         kinds = state_class.__annotations__.values()
-        return state_class(*[cuda.to_device(zeros) if kind is np.ndarray else 0 for kind in kinds])
+        return state_class(*[copied(given.where, zeros) if kind is np.ndarray else 0 for kind in kinds])
 
     init.__name__ = init.__qualname__ = f"{name}_init"
     init.__doc__ = f":func:`dnnbook.optimizers.{name}_init` where `w` is: zeros on the device for an array there."

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dnnbook.cuda.device import Launch, argument, empty, need, processors, same_place, to_host, workspace
+from dnnbook.cuda.device import Launch, argument, empty, need, processors, same_place, to_host, workspace, writable
 
 __all__ = ["matmul"]
 
@@ -88,6 +88,8 @@ def matmul(a, b, *, bias=None, activation=None, z=None, out=None, stream=0):
         out = argument("matmul", "out", out, "M", "N", sizes=sizes)
         if out.transposed or not (out.on_device or given is out.memory):
             raise ValueError(f"matmul: out has no contiguous rows{'' if out.on_device else ' without gaps'}")
+        if not writable(given):
+            raise ValueError("matmul: out cannot be changed in place")
     on_device = same_place("matmul", a, b, bias, z, out)
     need("matmul")
     made = given if given is not None and on_device else empty("matmul", a, (M, N))
@@ -126,7 +128,7 @@ def launch(a, b, bias, activation, z, c, stream):
 
 def run(tile, parts, a, b, bias, activation, z, c, stream=0):
     """The same with a tile and a number of parts that somebody chose."""
-    for one in launches(tile, parts, a, b, bias, activation, z, c, lambda size: workspace(size, stream), stream):
+    for one in launches(tile, parts, a, b, bias, activation, z, c, lambda size: workspace(size, stream, c.where), stream):
         one(stream)
 
 

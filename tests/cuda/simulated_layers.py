@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numba import cuda
 from simulated import Device, drawn
 
 from dnnbook import activations, losses
 from dnnbook import dense as on_cpu
 from dnnbook import optimizers as steps
-from dnnbook.cuda import _loops, _rows, layers, optimizers
+from dnnbook.cuda import _loops, _rows, device, layers, optimizers
 from dnnbook.cuda import activations as on_gpu
 
 EPS = np.finfo(np.float32).eps
@@ -80,6 +81,13 @@ def test_activations(name):
     np.testing.assert_allclose(got, getattr(activations, name)(z.astype(np.float64)), rtol=1e-6, atol=1e-36)
 
 
+@pytest.mark.parametrize("z", [Device(drawn(4, 3)), drawn(4, 6)[:, ::2], drawn(2, 3, 4), np.float32(-1)])
+def test_activations_of_arrays_of_any_shape(z):
+    got = on_gpu.tanh(z)
+    host = getattr(z, "values", z)
+    np.testing.assert_allclose(got if host is z else got.copy_to_host(), np.tanh(host), rtol=1e-6)
+
+
 STEPS = {
     "sgd": None,
     "momentum": "momentum",
@@ -118,12 +126,59 @@ def test_optimizers_make_the_steps_of_the_cpu(name, where):
 
 
 def test_states_begin_where_the_parameters_are():
-    from numba import cuda
-
     state = optimizers.adam_init(cuda.to_device(drawn(3, 4)))
     assert hasattr(state.m, "copy_to_host")
     assert state.m.shape == (3, 4)
     assert state.t == 0
+
+
+def without_room(monkeypatch, room):
+    """A device that has no memory left after so many arrays."""
+    made, right = [], cuda.device_array
+
+    def limited(*args, **kwargs):
+        made.append(args[0] not in (0, (0,)))  # in the simulator an empty array is made to see its type
+        if sum(made) > room:
+            raise RuntimeError("[CUresult.CUDA_ERROR_OUT_OF_MEMORY] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+        return right(*args, **kwargs)
+
+    monkeypatch.setattr(cuda, "device_array", limited)
+    monkeypatch.setattr(cuda, "to_device", None)  # would not tell what there is no room for
+    monkeypatch.setattr(device, "WORK", {})
+
+
+CALLS = {
+    "matmul": lambda x, there: layers.dense(x, x, x[0]),
+    "dense_vjp": lambda x, there: layers.column_sums(x.repeat(100, axis=0)),
+    "softmax_cross_entropy": lambda x, there: layers.softmax_cross_entropy(x, x),
+    "tanh": lambda x, there: on_gpu.tanh(x),
+    "adam_": lambda x, there: optimizers.adam_(x, x, steps.adam_init(x)),
+    "adam_init": lambda x, there: optimizers.adam_init(there),
+}
+
+
+@pytest.mark.parametrize("where", CALLS)
+def test_without_room_there_is_an_error_and_nothing_has_changed(where, monkeypatch):
+    x, there = np.ones((4, 4), np.float32), Device(np.ones((4, 4)))
+    for room in range(9):
+        with monkeypatch.context() as limited:
+            without_room(limited, room)
+            try:
+                CALLS[where](x, there)
+            except MemoryError as error:
+                assert str(error).startswith(f"{where}: the device has no room for an array ")  # noqa: PT017 - at last it succeeds
+                assert np.all(x == there.values)
+            else:
+                break
+    assert 2 <= room < 9
+
+
+def test_other_errors_of_the_device_stay_what_they_are():
+    def fails(shape):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        device.allocated("f", 3, fails)
 
 
 @pytest.mark.parametrize("name", _loops.STEPS)
@@ -139,6 +194,12 @@ def test_the_loops_of_optimizers_are_those_of_the_cpu(name):
     assert undone != loop
 
 
+def read_only(*shape):
+    there = Device(drawn(*shape))
+    there.__cuda_array_interface__ |= {"data": (there.values.ctypes.data, True)}
+    return there
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -147,6 +208,9 @@ def test_the_loops_of_optimizers_are_those_of_the_cpu(name):
         (lambda: optimizers.adam_(drawn(3), drawn(3), None), TypeError, "adam_: state is NoneType, expected AdamState"),
         (lambda: optimizers.sgd_(drawn(4, 4)[:, ::2], drawn(4, 2)), ValueError, "sgd_: w is not C-contiguous"),
         (lambda: optimizers.sgd_([1.0], drawn(1)), TypeError, "sgd_: w has dtype float64, expected float32"),
+        (lambda: optimizers.sgd_(Device(drawn(3)), Device(drawn(4))), ValueError, "sgd_: g has shape (4,), expected (3,) as w"),
+        (lambda: optimizers.sgd_(read_only(3), Device(drawn(3))), ValueError, "sgd_: w cannot be changed in place"),
+        (lambda: layers.matmul(*[Device(drawn(2, 2))] * 2, out=read_only(2, 2)), ValueError, "matmul: out cannot be changed"),
         (lambda: optimizers.sgd_(drawn(3), Device(drawn(3))), TypeError, "sgd_: g is on the device and w is a NumPy array"),
         (lambda: layers.softmax_cross_entropy(drawn(2, 3), drawn(3, 2)), ValueError, "softmax_cross_entropy: y has shape"),
         (lambda: layers.dense_vjp(drawn(2, 3), drawn(2, 4), drawn(3, 4)), ValueError, "dense_vjp: W has shape (3, 4)"),
