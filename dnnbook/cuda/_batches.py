@@ -4,7 +4,7 @@ import functools
 
 from numba import cuda, types, uint32, uint64
 
-from dnnbook.cuda._tiles import compiled
+from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
 
 THREADS = 8 if SIMULATED else 128  # that copy one row

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from numba import cuda, float32, int32, types, uint32
 
+from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._scalars import inside, sigmoid, softplus
-from dnnbook.cuda._tiles import compiled
 from dnnbook.cuda._vectors import SIMULATED
 
 THREADS = 8 if SIMULATED else 256

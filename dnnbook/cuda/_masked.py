@@ -9,8 +9,8 @@ import functools
 from numba import cuda, float32, types, uint32, uint64
 
 from dnnbook import _random
+from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._scalars import inside, scalar
-from dnnbook.cuda._tiles import compiled
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
 
 THREADS = 32 if SIMULATED else 256

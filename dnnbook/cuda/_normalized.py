@@ -10,8 +10,8 @@ import math
 
 from numba import cuda, float32, int32, types, uint32
 
+from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._scalars import inside, scalar
-from dnnbook.cuda._tiles import compiled
 from dnnbook.cuda._vectors import SIMULATED
 
 WIDE, HIGH = 8, 4 if SIMULATED else 32  # threads of a block: columns, rows

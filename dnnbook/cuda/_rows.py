@@ -8,8 +8,8 @@ import math
 
 from numba import cuda, float32, int32, types, uint32
 
+from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._scalars import inside
-from dnnbook.cuda._tiles import compiled
 from dnnbook.cuda._vectors import SIMULATED
 
 VECTOR = types.Array(types.float32, 1, "C")

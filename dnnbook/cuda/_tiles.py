@@ -1,24 +1,19 @@
-"""The kernel of all matrix products: one block of threads computes one tile of C = f(A B) in float32.
+"""The kernel of matrix products in float32: one block of threads computes one tile of C = f(A B).
 
 A block walks along K. For every step it copies a slab of A (rows, depth) and one of B (depth, columns) to shared memory and
 adds their product to sums that live in registers, a small square per thread. Slabs come in pairs: while one is multiplied, the
 next is on its way from global memory. Shared slabs lie depth first: a thread reads its rows and its columns four at a time.
-
-Every array is one run of memory with the distance of its rows beside it, so that transposed arrays and slices need no copy.
-What lies outside the matrices is never touched: it counts as 0 on the way in and is skipped on the way out.
 """
 
 import functools
 from typing import NamedTuple
 
-from numba import cuda, float32, int32, types, uint32, uint64
+from numba import cuda, float32, int32, uint32
 
-from dnnbook.cuda._scalars import inside, scalar
+from dnnbook.cuda._blocks import SIGNATURE as SIGNATURE
+from dnnbook.cuda._blocks import compiled, fetcher, origin, writer
+from dnnbook.cuda._scalars import inside
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
-
-GROUP = 8  # tiles above each other that run at about the same time: they read the same columns of B, which stay in the cache
-VECTOR = types.Array(types.float32, 1, "C")
-SIGNATURE = types.void(*[VECTOR] * 5, *[types.int32] * 8)
 
 
 class Tile(NamedTuple):
@@ -42,13 +37,6 @@ LARGE = Tile(128, 128, 8, 8, 8, 8, 4, blocks=2)
 MEDIUM = Tile(64, 64, 16, 8, 8, 8, 4, blocks=6)
 SMALL = Tile(32, 32, 16, 8, 4, 4, 8, blocks=8)
 TILES = LARGE, MEDIUM, SMALL
-LONG = "sigmoid", "softplus", "tanh"  # activations of so many instructions that they are not written out for every sum
-WIDE, HIGH = 32, 8  # threads of a block that adds up parts: columns, rows
-
-
-def compiled(threads, blocks):
-    """A compiler of kernels whose registers must allow so many threads in a block and so many blocks on a multiprocessor."""
-    return cuda.jit if SIMULATED else cuda.jit(launch_bounds=(threads, blocks))
 
 
 @functools.cache
@@ -57,14 +45,13 @@ def product(tile, transposed_a=False, transposed_b=False, vectors=True, last=())
 
     The kernel takes flat arrays (A, B, C, bias, Z), the sizes (M, N, K), the distances of rows (lda, ldb, ldc, ldz) and the
     length of K that one layer of the grid adds up: layer s of the grid's second axis writes its part of the sum to C[s].
-    ``last`` describes the last step: the arguments of :func:`finisher`.
+    ``last`` describes the last step: the arguments of :func:`dnnbook.cuda._blocks.finisher`.
     """
     return compiled(tile.threads, tile.blocks)(body(tile, transposed_a, transposed_b, vectors, last))
 
 
 def body(tile, transposed_a, transposed_b, vectors, last):
     """The Python function that :func:`product` compiles."""
-    finish, short = finisher(*last), len(last) < 2 or last[1] not in LONG
     rows, columns, depth, thread_rows, thread_columns, warp_rows, warp_columns, _ = tile
     threads = tile.threads
     # Rows of slabs have 4 more elements than they need: neighbors of a column lie in different banks of shared memory.
@@ -77,6 +64,8 @@ def body(tile, transposed_a, transposed_b, vectors, last):
     step_down, step_across = warp_rows * 4, warp_columns * 4  # a thread's fours lie so far apart, those of a warp side by side
     fours_a, fours_b = rows * depth // 4 // threads, columns * depth // 4 // threads
     copies_a, copies_b = fours_a * 4, fours_b * 4
+    fetch4 = fetcher(vectors)
+    write = writer(thread_rows, fours_across, 4, 1, step_down, step_across, vectors, last)
     wide_a, wide_b = (rows if transposed_a else depth) // 4, (depth if transposed_b else columns) // 4
 
     @inside
@@ -86,24 +75,14 @@ def body(tile, transposed_a, transposed_b, vectors, last):
             g = int32(thread + f * threads)
             r = int32(first_row + g // wide)
             c = int32(first_column + g % wide * 4)
-            if vectors:  # four neighbors are all inside, or all outside
-                if r < height and c < width:
-                    held[f * 4], held[f * 4 + 1], held[f * 4 + 2], held[f * 4 + 3] = load4(X, int32(r * pitch + c))
-                else:
-                    for q in range(4):
-                        held[f * 4 + q] = float32(0)
-            else:
-                at = uint64(int32(r * pitch + c))
-                left = int32(width - c) if r < height else int32(0)
-                for q in range(4):
-                    held[f * 4 + q] = X[at + uint64(q)] if int32(q) < left else float32(0)
+            fetch4(X, r, c, height, width, pitch, held, f * 4)
 
     @inside
     def put(S, base, pitch, wide, fours, held, thread):
         """Store this thread's part of a slab as it was read."""
         for f in range(fours):
             g = int32(thread + f * threads)
-            at = int32(base + g // wide * pitch + g % wide * 4)
+            at = base + g // wide * pitch + g % wide * 4
             store4(S, at, held[f * 4], held[f * 4 + 1], held[f * 4 + 2], held[f * 4 + 3])
 
     @inside
@@ -141,14 +120,7 @@ def body(tile, transposed_a, transposed_b, vectors, last):
         held_a = cuda.local.array(copies_a, float32)
         held_b = cuda.local.array(copies_b, float32)
 
-        # Numba makes 64-bit integers of all sums and products; the casts keep indices of global memory in 32 bits.
-        tiles_down = int32((M + rows - 1) // rows)
-        group = int32(GROUP * ((N + columns - 1) // columns))
-        block = int32(cuda.blockIdx.x)
-        first = int32(block // group * GROUP)
-        height = int32(min(int32(tiles_down - first), int32(GROUP)))
-        m0 = int32((first + block % group % height) * rows)
-        n0 = int32(block % group // height * columns)
+        m0, n0 = origin(M, N, rows, columns)
         k0 = int32(cuda.blockIdx.y * length)
         k1 = int32(min(K, int32(k0 + length)))
 
@@ -196,95 +168,6 @@ def body(tile, transposed_a, transposed_b, vectors, last):
             cuda.syncthreads()
 
         base = int32(cuda.blockIdx.y * M * ldc)
-        for i in range(thread_rows):
-            row = int32(m0 + down + i // 4 * step_down + i % 4)
-            if row < M:
-                for j in range(fours_across):
-                    column = int32(n0 + across + j * step_across)
-                    at = i * thread_columns + j * 4
-                    if finish is not None and short:
-                        for q in range(4):
-                            if int32(column + q) < N:
-                                place = int32(row * ldz + column + q)
-                                total[at + q] = finish(total[at + q], bias, Z, int32(column + q), place)
-                    if vectors:
-                        if column < N:
-                            store4(C, int32(base + row * ldc + column), total[at], total[at + 1], total[at + 2], total[at + 3])
-                    else:
-                        for q in range(4):
-                            if int32(column + q) < N:
-                                C[uint32(base + row * ldc + column + q)] = total[at + q]
-        if finish is not None and not short:  # registers have no index: code that takes them one by one is written out for each
-            for i in range(thread_rows):
-                row = int32(m0 + down + i // 4 * step_down + i % 4)
-                for j in range(thread_columns):
-                    column = int32(n0 + across + j // 4 * step_across + j % 4)
-                    if row < M and column < N:
-                        at = uint32(row * ldc + column)
-                        C[at] = finish(C[at], bias, Z, column, int32(row * ldz + column))
+        write(total, C, bias, Z, M, N, ldc, ldz, base, int32(m0 + down), int32(n0 + across))
 
     return kernel
-
-
-@functools.cache
-def summed(last=()):
-    """A kernel that adds the parts of sums that :func:`product` left in ``terms[s]``, always in the same order."""
-    return compiled(WIDE * HIGH, 1)(sum_body(last))
-
-
-SUM_SIGNATURE = types.void(*[VECTOR] * 4, *[types.int32] * 5)
-
-
-def sum_body(last):
-    """The Python function that :func:`summed` compiles."""
-    finish = finisher(*last)
-
-    def kernel(terms, C, bias, Z, M, N, ldc, ldz, parts):
-        size = int32(M * N)
-        column = int32(cuda.blockIdx.x * WIDE + cuda.threadIdx.x)
-        if column < N:
-            for row in range(int32(cuda.blockIdx.y * HIGH + cuda.threadIdx.y), M, int32(cuda.gridDim.y * HIGH)):
-                v = float32(0)
-                for s in range(parts):
-                    v += terms[uint32(s * size + row * N + column)]
-                if finish is not None:
-                    v = finish(v, bias, Z, column, int32(row * ldz + column))
-                C[uint32(row * ldc + column)] = v
-
-    return kernel
-
-
-@functools.cache
-def finisher(bias=False, activation=None, derivative=False):
-    """The last step of a product as a device function; None for no step.
-
-    ``finish(v, bias, Z, j, i)`` adds a bias to a sum v of column j and takes the activation of that, or multiplies v by the
-    derivative of the activation at Z[i].
-    """
-    if activation == "linear" and not derivative:
-        activation = None
-    f = None if activation is None else scalar(f"{activation}_grad" if derivative else activation)
-
-    if derivative:
-
-        @inside
-        def finish(v, bias, Z, j, i):
-            return v * f(Z[uint32(i)])
-    elif bias and f:
-
-        @inside
-        def finish(v, bias, Z, j, i):
-            return f(v + bias[uint32(j)])
-    elif bias:
-
-        @inside
-        def finish(v, bias, Z, j, i):
-            return v + bias[uint32(j)]
-    elif f:
-
-        @inside
-        def finish(v, bias, Z, j, i):
-            return f(v)
-    else:
-        return None
-    return finish

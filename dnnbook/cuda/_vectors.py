@@ -1,7 +1,7 @@
-"""Loads and stores of four float32 at once (128 bits), which Numba has no function for.
+"""Loads and stores of four neighbors at once (128 bits), which Numba has no function for.
 
-``load4(array, i)`` gives elements i to i + 3, ``store4(array, i, w, x, y, z)`` writes them. The address of element i must be
-a multiple of 16 bytes. In the simulator a wrong address is an error.
+``load4(array, i)`` gives elements i to i + 3, ``store4(array, i, w, x, y, z)`` writes them. Elements have 32 bits. The address
+of element i must be a multiple of 16 bytes. In the simulator a wrong address is an error.
 """
 
 from numba import cuda, types
@@ -31,18 +31,19 @@ else:
     from numba.cuda.extending import intrinsic
 
     LANES = [ir.Constant(ir.IntType(32), lane) for lane in range(4)]
-    FOUR = ir.VectorType(ir.FloatType(), 4)
 
     def address(context, builder, kind, array, i):
         data = context.make_array(kind)(context, builder, array).data
-        return builder.bitcast(builder.gep(data, [i]), ir.PointerType(FOUR))
+        four = ir.VectorType(context.get_data_type(kind.dtype), 4)
+        place = builder.zext(i, ir.IntType(64))  # indices are not negative, and more than one instruction if they could be
+        return builder.bitcast(builder.gep(data, [place]), ir.PointerType(four)), four
 
     @intrinsic
     def load4(_context, array, i):
-        signature = types.UniTuple(types.float32, 4)(array, i)
+        signature = types.UniTuple(array.dtype, 4)(array, i)
 
         def generate(context, builder, signature, arguments):
-            four = builder.load(address(context, builder, signature.args[0], *arguments))
+            four = builder.load(address(context, builder, signature.args[0], *arguments)[0])
             four.align = 16
             parts = [builder.extract_element(four, lane) for lane in LANES]
             return context.make_tuple(builder, signature.return_type, parts)
@@ -51,14 +52,14 @@ else:
 
     @intrinsic
     def store4(_context, array, i, w, x, y, z):
-        signature = types.void(array, i, *[types.float32] * 4)
+        signature = types.void(array, i, *[array.dtype] * 4)
 
         def generate(context, builder, signature, arguments):
-            four = ir.Constant(FOUR, ir.Undefined)
+            where, kind = address(context, builder, signature.args[0], *arguments[:2])
+            four = ir.Constant(kind, ir.Undefined)
             for lane, value in zip(LANES, arguments[2:], strict=True):
                 four = builder.insert_element(four, value, lane)
-            store = builder.store(four, address(context, builder, signature.args[0], *arguments[:2]))
-            store.align = 16
+            builder.store(four, where).align = 16
             return context.get_dummy_value()
 
         return signature, generate

@@ -1,8 +1,9 @@
 """``python -m dnnbook bench --cuda``: are the kernels right on this GPU, and how fast are they, next to cuBLAS and to a copy?
 
-Matrix products are measured in TFLOP/s and as a share of cuBLAS in float32 without TF32, which comes with PyTorch or CuPy if
-one of them is installed; other kernels in GB/s of unavoidable traffic and as a share of a copy on the device. Times are those
-of the GPU's own clock, in turns (A B A B ...), and a ratio is taken within each round.
+Matrix products are measured in TFLOP/s and as a share of cuBLAS, which comes with PyTorch or CuPy if one of them is installed:
+in float32, with TF32 only where we round to it too, and with factors that are bf16 from the start where we round to bf16 on the
+way. Other kernels are measured in GB/s of unavoidable traffic and as a share of a copy on the device. Times are those of the
+GPU's own clock, in turns (A B A B ...), and a ratio is taken within each round.
 """
 
 import functools
@@ -25,7 +26,7 @@ from dnnbook.bench.timing import Times, ratio
 from dnnbook.cuda import activations, bench_training, layers
 from dnnbook.cuda import optimizers as steps
 from dnnbook.cuda.device import need
-from dnnbook.cuda.products import matmul
+from dnnbook.cuda.products import ROUNDING, error_bound, matmul
 
 CHECKED = ((1, 1, 1), (127, 129, 131), (256, 256, 256), (1000, 1001, 1003), (784, 100, 5000), (8, 2048, 3), (33, 65, 0))
 SQUARES = (512, 1024, 2048, 4096, 8192)
@@ -75,11 +76,11 @@ def bench(names=(), file=None, seconds=1.0):
     name = device.name.decode() if isinstance(device.name, bytes) else device.name
     library = cublas()
     result = {"dnnbook": __version__, "gpu": name, "cublas": library and library.version, "cases": []}
-    print(f"dnnbook {__version__} on {name}, float32; cuBLAS: {library.version if library else 'neither PyTorch nor CuPy'}")
+    print(f"dnnbook {__version__} on {name}; cuBLAS: {library.version if library else 'neither PyTorch nor CuPy'}")
     peer = bench_training.peer()
     worst = max(check(), bench_training.check(peer=peer))
     print(f"all kernels are right: the worst error is {worst:.2f} of its bound\n")
-    print(f"{'what':26}{'size':34}{'time':>10}{'rate':>14}  share")
+    print(f"{'what':28}{'size':34}{'time':>10}{'rate':>14}  share")
     for case in cases(library):
         if chosen(names, case.name, case.size):
             result["cases"].append(measure(case, seconds))
@@ -96,11 +97,11 @@ def drawn(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
-def check(sizes=CHECKED):
+def check(sizes=CHECKED, precisions=tuple(ROUNDING)):
     """Hold every kernel against float64 on random data, with outputs full of NaN before; the worst share of a bound."""
     from numba import cuda
 
-    shares = []
+    shares, eps = [], np.finfo(np.float32).eps
 
     def hold(what, got, want, bound):
         got = got.copy_to_host() if hasattr(got, "copy_to_host") else got
@@ -113,17 +114,19 @@ def check(sizes=CHECKED):
         a, b, bias, z = drawn(M, K), drawn(K, N, seed=1), drawn(N, seed=2), drawn(M, N, seed=3)
         A, B = (cuda.to_device(x.T.copy()).T if turned else cuda.to_device(x) for x, turned in zip((a, b), order, strict=True))
         exact, scale = a.astype(float) @ b, np.abs(a).astype(float) @ np.abs(b)
-        bound = np.finfo(np.float32).eps * ((K + 8) * (scale + np.abs(bias)) + 1)
-        for last in ({}, {"bias": bias}, {"bias": bias, "activation": "relu"}, {"activation": "tanh", "z": z}):
+        lasts = {}, {"bias": bias}, {"bias": bias, "activation": "relu"}, {"activation": "tanh", "z": z}
+        for precision, last in itertools.product(precisions, lasts):
+            bound = error_bound(K, precision) * (scale + np.abs(bias)) + eps
             out = cuda.to_device(np.full((M, N), np.nan, np.float32))
             given = {k: v if isinstance(v, str) else cuda.to_device(v) for k, v in last.items()}
             want = exact + bias if "bias" in last else exact
             if "activation" in last:
                 f = last["activation"]
                 want = getattr(on_cpu, f"{f}_grad")(z.astype(float)) * want if "z" in last else getattr(on_cpu, f)(want)
-            hold(f"product {(M, N, K)} {order} {sorted(last)}", matmul(A, B, out=out, **given), want, bound)
+            what = f"product {(M, N, K)} {order} {sorted(last)} in {precision}"
+            hold(what, matmul(A, B, out=out, precision=precision, **given), want, bound)
 
-    eps, (M, N, _) = np.finfo(np.float32).eps, max(sizes)
+    M, N, _ = max(sizes)
     z, y = drawn(M, N), np.abs(drawn(M, N, seed=1))
     for name in activations.__all__:
         want = getattr(on_cpu, name)(z.astype(float))
@@ -152,23 +155,38 @@ class Library(NamedTuple):
 
     version: str
     array: Callable  # of a device array, without a copy
-    product: Callable  # (a, b, out)
+    product: Callable  # (a, b, out, precision), of its arrays: a function without arguments, or None if it has none for that
 
 
 def cublas():
     """PyTorch or CuPy, whichever is installed; None if neither is."""
     try:
         torch = importlib.import_module("torch")
-        torch.backends.cuda.matmul.allow_tf32 = False
         name, array = f"PyTorch {torch.__version__}", lambda x: torch.as_tensor(x, device="cuda")
-        return Library(name, array, lambda a, b, out: torch.mm(a, b, out=out))
+        return Library(name, array, functools.partial(of_pytorch, torch))
     except ImportError:
         pass
     try:
         cupy = importlib.import_module("cupy")
-        return Library(f"CuPy {cupy.__version__}", cupy.asarray, lambda a, b, out: cupy.matmul(a, b, out=out))
+        return Library(f"CuPy {cupy.__version__}", cupy.asarray, functools.partial(of_cupy, cupy))
     except ImportError:
         return None
+
+
+def of_pytorch(torch, a, b, out, precision):
+    if precision == "bf16":
+        a, b, out = (x.to(torch.bfloat16) for x in (a, b, out))
+
+    def run():
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.mm(a, b, out=out)
+        torch.backends.cuda.matmul.allow_tf32 = False  # for whatever is measured next
+
+    return run
+
+
+def of_cupy(cupy, a, b, out, precision):
+    return (lambda: cupy.matmul(a, b, out=out)) if precision == "float32" else None
 
 
 def cases(library=None, squares=SQUARES, odd=ODD, nets=NETS, elements=ELEMENTS):
@@ -179,23 +197,23 @@ def cases(library=None, squares=SQUARES, odd=ODD, nets=NETS, elements=ELEMENTS):
             what = "product of a layer"
             sizes += [(what, (net.batch, n_out, n_in), (False, False)), (what, (n_in, n_out, net.batch), (True, False))]
             sizes += [(what, (net.batch, n_in, n_out), (False, True))]
-    for what, size, order in dict.fromkeys(sizes):
-        yield product(what, *size, order, library)
+    for precision, (what, size, order) in itertools.product(ROUNDING, dict.fromkeys(sizes)):
+        yield product(what if precision == "float32" else f"{what} in {precision}", *size, order, library, precision)
     yield from memory_bound(elements)
 
 
-def product(what, M, N, K, order, library):
+def product(what, M, N, K, order, library, precision="float32"):
     from numba import cuda
 
     shapes = [shape[::-1] if turned else shape for shape, turned in zip(((M, K), (K, N)), order, strict=True)]
     a, b = (cuda.to_device(drawn(*shape)) for shape in shapes)
     c = cuda.device_array((M, N), np.float32)
     turned = [x.T if t else x for x, t in zip((a, b), order, strict=True)]
-    runs = {"dnnbook": lambda: matmul(*turned, out=c)}
+    runs = {"dnnbook": lambda: matmul(*turned, out=c, precision=precision)}
     if library:
         others = [library.array(x).T if t else library.array(x) for x, t in zip((a, b), order, strict=True)]
-        out = library.array(c)
-        runs["cuBLAS"] = lambda: library.product(*others, out)
+        theirs = library.product(*others, library.array(c), precision)
+        runs |= {"cuBLAS": theirs} if theirs else {}
     letters = "".join("NT"[t] for t in order)
     return Case(what, f"{M} x {N} x {K} {letters}", 2 * M * N * K, 0, runs)
 
@@ -260,4 +278,4 @@ def print_row(row):
     rate = f"{row['tflops']:.3g} TFLOP/s" if "tflops" in row else f"{row['gbs']:.0f} GB/s"
     share = row.get("share")
     text = f"{share['median']:.0%} of {share['of']} ({share['low']:.0%}-{share['high']:.0%})" if share else ""
-    print(f"{row['name']:26}{row['size']:34}{duration(row['seconds']):>10}{rate:>14}  {text}", flush=True)
+    print(f"{row['name']:28}{row['size']:34}{duration(row['seconds']):>10}{rate:>14}  {text}", flush=True)

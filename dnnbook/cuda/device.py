@@ -53,6 +53,15 @@ def need(where):
         raise RuntimeError(f"{where}: there is no GPU to run on: {reason}")
 
 
+def need_capability(where, what, least):
+    """An error unless the GPU has at least the compute capability (major, minor) that something needs."""
+    from numba import cuda
+
+    if not simulated() and (got := tuple(cuda.get_current_device().compute_capability)) < least:
+        least, got = (".".join(map(str, version)) for version in (least, got))
+        raise RuntimeError(f"{where}: {what} needs a GPU of compute capability {least} or higher, got {got}")
+
+
 class Array(NamedTuple):
     """A checked argument: a matrix whose rows or columns are contiguous, or a contiguous vector."""
 

@@ -64,7 +64,7 @@ def column_sums(g, stream=0):
 
 def sums(g, out, room, stream=0):
     """The kernels of the sums of the columns of g; ``room(size)`` gives memory for the parts of sums."""
-    from dnnbook.cuda import _rows, _tiles
+    from dnnbook.cuda import _blocks, _rows
 
     N, M = g.shape
     parts = max(math.ceil(N / ROWS_A_PART), 1)
@@ -76,8 +76,8 @@ def sums(g, out, room, stream=0):
     if parts == 1:
         return [first]
     one, M, parts = np.int32(1), np.int32(M), np.int32(parts)
-    grid, block = math.ceil(M / _tiles.WIDE), (_tiles.WIDE, _tiles.HIGH)
-    return [first, Launch(_tiles.summed(), grid, block, (terms, out, out, out, one, M, M, M, parts))]
+    grid, block = math.ceil(M / _blocks.WIDE), (_blocks.WIDE, _blocks.HIGH)
+    return [first, Launch(_blocks.summed(), grid, block, (terms, out, out, out, one, M, M, M, parts))]
 
 
 def entropy(where, z, y, stream):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TARGETS = "sm_80", "sm_90"
+ARITHMETIC = "FFMA", "HMMA"
 ORDERS = {(False, False): "NN", (True, False): "TN", (False, True): "NT", (True, True): "TT"}
 
 
@@ -38,8 +39,8 @@ class Code(NamedTuple):
 
     @property
     def share(self):
-        """Fused multiply-adds among the instructions of the main loop."""
-        return self.loop.get("FFMA", 0) / max(sum(self.loop.values()), 1)
+        """Fused multiply-adds, of one number or of the matrices of a tensor core, among the instructions of the main loop."""
+        return sum(n for name, n in self.loop.items() if name.startswith(ARITHMETIC)) / max(sum(self.loop.values()), 1)
 
     def count(self, *kinds):
         """Instructions whose name begins with one of these."""
@@ -88,14 +89,15 @@ def loads(name):
 
 
 def kernels():
-    """Every kernel of :mod:`dnnbook.cuda`, in every variant."""
-    from dnnbook.cuda import _batches, _loops, _losses, _masked, _normalized, _rows, _tiles, rungs
+    """Every kernel of :mod:`dnnbook.cuda`, in every variant that has code of its own."""
+    from dnnbook.cuda import _batches, _blocks, _loops, _losses, _masked, _normalized, _rows, _tensor_cores, _tiles, rungs
     from dnnbook.cuda.products import ACTIVATIONS
 
     def product(tile, order, vectors, *last):
-        name = f"product {tile.rows}x{tile.columns}x{tile.depth} {ORDERS[order]} {'vector' if vectors else 'scalar'}"
-        arguments = tile, *order, vectors, last
-        return Kernel(" ".join([name, *words(*last)]), "_tiles.body", arguments, "SIGNATURE", tile.threads, tile.blocks)
+        name = f"{tile.rows}x{tile.columns}x{tile.depth} {ORDERS[order]} {'vector' if vectors else 'scalar'}"
+        name = " ".join(["product", *([tile.precision] if hasattr(tile, "precision") else []), name, *words(*last)])
+        arguments, module = (tile, *order, vectors, last), type(tile).__module__.rpartition(".")[2]
+        return Kernel(name, f"{module}.body", arguments, "SIGNATURE", tile.threads, tile.blocks)
 
     def words(bias=False, activation=None, derivative=False):
         return ["bias"] * bias + ([] if activation is None else [f"{activation}{' derivative' * derivative}"])
@@ -106,10 +108,16 @@ def kernels():
     steps = [(True,), (True, "relu6"), (False, "relu6", True), (False, "absolute_relu", True), (True, "tanh")]
     found += [product(_tiles.LARGE, (False, False), True, *step) for step in steps]
     found += [product(tile, (False, False), False, False, "relu6", True) for tile in _tiles.TILES]
+    for large, *smaller in _tensor_cores.TILES.values():  # each factor is copied in two ways: two orders have them all
+        found += [product(large, order, True) for order in ORDERS]
+        found += [product(tile, order, True) for tile in smaller for order in list(ORDERS)[1:3]]
+        found += [product(tile, (False, False), False, False, "relu6", True) for tile in (large, smaller[-1])]
+    large = _tensor_cores.TILES["bf16"][0]
+    found += [product(large, (False, False), True, *step) for step in ((True, "relu6"), (False, "relu6", True), (True, "tanh"))]
     steps = [()] + [(not d, f, d) for f in ACTIVATIONS for d in (False, True)]
     for step in steps:
         name = " ".join(["sum of parts", *words(*step)])
-        found.append(Kernel(name, "_tiles.sum_body", (step,), "SUM_SIGNATURE", _tiles.WIDE * _tiles.HIGH, 1))
+        found.append(Kernel(name, "_blocks.sum_body", (step,), "SUM_SIGNATURE", _blocks.WIDE * _blocks.HIGH, 1))
     rows = {"cross_entropy": "ENTROPY", "column_sums": "COLUMNS", "total": "TOTAL"}
     found += [Kernel(f"rows {n}", f"_rows.{n}", None, kind, _rows.CELLS, 4) for n, kind in rows.items()]
     names = sorted([*ACTIVATIONS, *[f"{f}_grad" for f in ACTIVATIONS]])
@@ -184,7 +192,7 @@ def mix(text):
         if m and labels.get(m[1], len(lines)) < i:
             loops.append(range(labels[m[1]], i + 1))
     kinds = [line.split()[0] for line in lines]
-    main = max(loops, key=lambda loop: (sum(kinds[i] == "FFMA" for i in loop), -len(loop)))
+    main = max(loops, key=lambda loop: (sum(kinds[i].startswith(ARITHMETIC) for i in loop), -len(loop)))
     return dict(collections.Counter(kinds)), dict(collections.Counter(kinds[i] for i in main))
 
 
@@ -199,9 +207,7 @@ def build(targets=TARGETS, chosen=None, workers=None):
 
 def table(codes):
     """The codes as a table in Markdown."""
-    head = (
-        "kernel | target | threads | registers | local bytes | shared bytes | FFMA share of the loop | instructions of the loop"
-    )
+    head = "kernel | target | threads | registers | local bytes | shared bytes | arithmetic | instructions of the main loop"
     rows = [head, "|".join("---" for _ in head.split("|"))]
     for c in codes:
         most = sorted(c.loop.items(), key=lambda item: -item[1])[:6]

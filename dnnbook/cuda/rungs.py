@@ -12,12 +12,13 @@ import numpy as np
 from numba import cuda, float32, int32, types, uint32, uint64
 
 from dnnbook.cuda import _tiles
+from dnnbook.cuda._blocks import VECTOR, compiled
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
 from dnnbook.cuda.device import need
 
 __all__ = ["RUNGS", "Rung", "matmul"]
 
-SIGNATURE = types.void(*[_tiles.VECTOR] * 3, *[types.int32] * 3)
+SIGNATURE = types.void(*[VECTOR] * 3, *[types.int32] * 3)
 SIDE = 32  # of a tile whose threads have one element each
 SQUARE = SIDE * SIDE
 TILE, DEPTH = 128, 8  # of a tile whose threads have 8 x 8 elements each; numbers of A and B in a slab
@@ -221,7 +222,7 @@ class Rung(NamedTuple):
     def launch(self, A, B, C, M, N, K):
         """Run the kernel on flat arrays of the device."""
         sizes = [np.int32(n) for n in (M, N, K)]
-        kernel = _tiles.compiled(self.threads, self.blocks)(self.body)
+        kernel = compiled(self.threads, self.blocks)(self.body)
         down, across = math.ceil(M / self.rows), math.ceil(N / self.columns)
         if self.signature is _tiles.SIGNATURE:
             M, N, K = sizes

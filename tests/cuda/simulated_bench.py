@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from dnnbook.cuda import _losses, activations, bench, bench_training
 SMALL = ((3, 5, 7), (4, 4, 8), (1, 2, 0))
 
 
+def of_numpy(a, b, out, precision):
+    return None if precision == "bf16" else lambda: np.matmul(a, b, out=out)
+
+
 def wall(run, calls):
     start = time.perf_counter()
     for _ in range(calls):
@@ -22,30 +27,35 @@ def wall(run, calls):
 
 
 def test_right_kernels_pass():
-    assert 0 < bench.check(SMALL) <= 1
+    assert 0 < bench.check(SMALL, ["float32"]) <= 1
+    assert 0 < bench.check(SMALL[:1], ["tf32"]) <= 1
 
 
 @pytest.mark.parametrize("name", ["product", "tanh_grad"])
 def test_a_wrong_kernel_stops_the_command(name, monkeypatch):
     if name == "product":
         right = bench.matmul
-        monkeypatch.setattr(bench, "matmul", lambda a, b, out, **last: right(a, b, **last) if last else out)  # NaN stays
+        plain = {"precision": "tf32"}  # NaN stays
+        monkeypatch.setattr(bench, "matmul", lambda a, b, out, **last: out if last == plain else right(a, b, **last))
     else:
         monkeypatch.setattr(activations, name, lambda z: z)
     with pytest.raises(ArithmeticError, match=f"{name}.* of .* results are wrong"):
-        bench.check(SMALL[:1])
+        bench.check(SMALL[:1], ["tf32" if name == "product" else "float32"])
 
 
 def test_every_case_runs(capsys):
-    library = bench.Library("NumPy", lambda x: x._ary, np.matmul)
+    library = bench.Library("NumPy", lambda x: x._ary, of_numpy)
     made = list(bench.cases(library, squares=(4,), odd=((3, 5, 7),), nets=(Net((6, 4, 3), 2),), elements=16))
-    assert len(made) == 2 + 6 + 8
+    assert len(made) == 3 * (2 + 6) + 8
+    assert all(("cuBLAS" in c.runs) == ("bf16" not in c.name) for c in made if c.flops)
     assert len({(c.name, c.size) for c in made}) == len(made)
-    for case in made[::4]:
+    for case in made[::5]:
         row = bench.measure(case, 0.0, clock=lambda run, calls: wall(run, 1))
         bench.print_row(row)
         assert row["seconds"] > 0
-        assert row["share"]["low"] <= row["share"]["median"] <= row["share"]["high"]
+        assert ("share" in row) == (len(case.runs) > 1)
+        if "share" in row:
+            assert row["share"]["low"] <= row["share"]["median"] <= row["share"]["high"]
     assert "TFLOP/s" in capsys.readouterr().out
 
 
@@ -53,16 +63,43 @@ def test_ours_and_cublas_do_the_same():
     """Both write to one array, and neither copies its factors."""
     outs = []
 
-    def theirs(a, b, out):
-        outs.append(out.copy())
-        np.matmul(a, b, out=out)
-        outs.append(out.copy())
+    def theirs(a, b, out, precision):
+        assert precision == "tf32"
 
-    case = bench.product("product", 3, 4, 5, (True, False), bench.Library("NumPy", lambda x: x._ary, theirs))
+        def run():
+            outs.append(out.copy())
+            np.matmul(a, b, out=out)
+            outs.append(out.copy())
+
+        return run
+
+    case = bench.product("product", 3, 4, 5, (True, False), bench.Library("NumPy", lambda x: x._ary, theirs), "tf32")
     case.runs["dnnbook"]()
     case.runs["cuBLAS"]()
-    np.testing.assert_allclose(*outs, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(outs[0], drawn(5, 3).T @ drawn(5, 4), rtol=1e-5, atol=1e-6)
+    assert np.any(outs[0] != outs[1])  # tf32 is not float32
+    np.testing.assert_allclose(*outs, atol=1e-2)
+    np.testing.assert_allclose(outs[1], drawn(5, 3).T @ drawn(5, 4), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_cublas_rounds_where_we_do(precision):
+    """A stand-in for PyTorch: TF32 is on only for tf32, and only for bf16 are arrays converted, before the clock starts."""
+    log = []
+
+    class Tensor:
+        def to(self, kind):
+            log.append(kind)
+            return self
+
+    matmul = SimpleNamespace(allow_tf32=None)
+    backends = SimpleNamespace(cuda=SimpleNamespace(matmul=matmul))
+    torch = SimpleNamespace(backends=backends, bfloat16="bf16", mm=lambda a, b, out: log.append(matmul.allow_tf32))
+    run = bench.of_pytorch(torch, Tensor(), Tensor(), Tensor(), precision)
+    before = ["bf16"] * 3 if precision == "bf16" else []
+    assert log == before
+    run()
+    assert log == [*before, precision == "tf32"]
+    assert not matmul.allow_tf32
 
 
 TINY = Net((6, 4, 3), 4, batch_norm=True)

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SIMULATED = "products", "layers", "bench", "network", "training", "rungs"
+SIMULATED = "products", "tensor_cores", "layers", "bench", "network", "training", "rungs"
 PARTS = *[f"tests/cuda/simulated_{part}.py" for part in SIMULATED], "dnnbook/cuda"
 
 pytestmark = pytest.mark.skipif(
@@ -23,7 +23,8 @@ def begin():
     """Begins a part. All begin at the same time, but for the workers of pytest-xdist: each of them has tests of its own."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
     environment["NUMBA_CACHE_DIR"] = str(Path(os.environ["NUMBA_CACHE_DIR"]).parent)  # conftest.py adds the name of the source
-    options = ["-o", "addopts=--import-mode=importlib --doctest-modules", "-p", "no:cacheprovider", "-q"]
+    addopts = "addopts=--import-mode=importlib --doctest-modules --ignore-glob=*_peer.py"
+    options = ["-o", addopts, "-p", "no:cacheprovider", "-q"]
     command = [sys.executable, "-m", "pytest", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     begun = {}
