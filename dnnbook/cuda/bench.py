@@ -23,7 +23,7 @@ from dnnbook.bench.cases import NETS
 from dnnbook.bench.report import duration
 from dnnbook.bench.run import chosen, write
 from dnnbook.bench.timing import Times, ratio
-from dnnbook.cuda import activations, bench_training, layers
+from dnnbook.cuda import _targets, activations, bench_training, layers
 from dnnbook.cuda import optimizers as steps
 from dnnbook.cuda.device import need
 from dnnbook.cuda.products import ROUNDING, error_bound, matmul
@@ -88,6 +88,7 @@ def bench(names=(), file=None, seconds=1.0):
     print("\nratios: our time over theirs, median and middle half of the rounds; below 1 we are faster")
     training = bench_training.bench(functools.partial(chosen, names), seconds=seconds, peer=peer)
     result["cases"] += training
+    print(f"\n{_targets.summary(result['cases'])}")
     if file:
         write(file, json.dumps(result, indent=1))
     return result
@@ -255,7 +256,7 @@ def measure(case, seconds, clock=clock):
     """One case as plain data."""
     first = {name: clock(run, 1) for name, run in case.runs.items()}  # compilation, first touch of memory
     once = {name: clock(run, 1) for name, run in case.runs.items()}
-    calls = {name: max(1, round(SHORTEST / max(t, 1e-9))) for name, t in once.items()}
+    calls = {name: max(1, round(SHORTEST / max(t, 1e-6))) for name, t in once.items()}
     rounds = min(max(7, int(seconds / max(sum(calls[n] * once[n] for n in calls), 1e-9))), 51)
     each = {name: [] for name in case.runs}
     for _ in range(rounds):
@@ -271,11 +272,12 @@ def measure(case, seconds, clock=clock):
         if name == "copy":  # it moves the bytes of two arrays
             share = [s * case.bytes / (8 * math.prod(map(int, case.size.split(" x ")))) for s in share]
         row["share"] = dict(zip(("of", "median", "high", "low"), (name, *share), strict=True))
-    return row
+    return _targets.judged(row)
 
 
 def print_row(row):
     rate = f"{row['tflops']:.3g} TFLOP/s" if "tflops" in row else f"{row['gbs']:.0f} GB/s"
     share = row.get("share")
     text = f"{share['median']:.0%} of {share['of']} ({share['low']:.0%}-{share['high']:.0%})" if share else ""
+    text += _targets.text(row)
     print(f"{row['name']:28}{row['size']:34}{duration(row['seconds']):>10}{rate:>14}  {text}", flush=True)

@@ -14,7 +14,7 @@ from dnnbook import network, optimizers, train
 from dnnbook.bench.cases import EXAMPLES, NETS
 from dnnbook.bench.report import duration
 from dnnbook.bench.timing import Times, ratio
-from dnnbook.cuda import _data, _graphs
+from dnnbook.cuda import _data, _graphs, _targets
 from dnnbook.cuda.network import Network
 
 LOSS, BATCHES = "softmax_cross_entropy", 4  # of a check, and a smaller one
@@ -120,22 +120,26 @@ def in_turns(found, seconds, now=time.perf_counter):
 def row(net, steps, times):
     """One network as plain data."""
     ours, (forward, back) = times["dnnbook"], net.products
-    seconds = statistics.median(ours.each) / steps
+    seconds, flops = statistics.median(ours.each) / steps, 2 * net.batch * (forward + back)
     others = {name: ratio(ours, t) for name, t in times.items() if name != "dnnbook"}
-    return {
+    made = {
         "name": "training step",
         "size": str(net),
         "seconds": seconds,
         "first": ours.first,
         "rounds": len(ours.each),
-        "tflops": 2 * net.batch * (forward + back) / seconds * 1e-12,
+        "flops": flops,
+        "tflops": flops / seconds * 1e-12,
         "ratios": {name: r._asdict() for name, r in others.items()},
     }
+    return _targets.judged(made)
 
 
 def print_row(row):
     ratios = "  ".join(f"{k} {x['median']:.2f} ({x['low']:.2f}-{x['high']:.2f})" for k, x in row["ratios"].items())
-    print(f"{row['name']:26}{row['size']:48}{duration(row['seconds']):>10}{row['tflops']:>8.3g} TFLOP/s  {ratios}", flush=True)
+    rate = f"{row['tflops']:.3g} TFLOP/s"
+    text = f"{row['name']:28}{row['size']:48}{duration(row['seconds']):>10}{rate:>16}  {ratios}{_targets.text(row)}"
+    print(text, flush=True)
 
 
 def peer():

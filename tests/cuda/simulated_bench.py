@@ -1,16 +1,18 @@
 """The command that measures, in the simulator: its checks find what is wrong, and its cases do what they say."""
 
+import json
 import time
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba import cuda
 from simulated import drawn
 
 from dnnbook import network
 from dnnbook.bench.cases import Net
-from dnnbook.cuda import _losses, activations, bench, bench_training
+from dnnbook.cuda import _losses, _targets, activations, bench, bench_training
 
 SMALL = ((3, 5, 7), (4, 4, 8), (1, 2, 0))
 
@@ -57,6 +59,63 @@ def test_every_case_runs(capsys):
         if "share" in row:
             assert row["share"]["low"] <= row["share"]["median"] <= row["share"]["high"]
     assert "TFLOP/s" in capsys.readouterr().out
+
+
+def test_the_command_checks_then_measures_then_sums_up(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "check", lambda right=bench.check: right(SMALL[:1], ["float32"]))
+    monkeypatch.setattr(bench, "cases", lambda library, right=bench.cases: right(None, (4,), (), (), 16))
+    monkeypatch.setattr(bench_training, "check", lambda peer: 0.5)
+    monkeypatch.setattr(bench, "measure", partial(bench.measure, clock=lambda run, calls: wall(run, 1)))
+    monkeypatch.setattr(cuda, "get_current_device", lambda: SimpleNamespace(name=b"a simulated GPU"))
+    file = tmp_path / "bench.json"
+    result = bench.bench(["relu", "product in tf32"], file, seconds=0.0)
+    assert [row["name"] for row in result["cases"]] == ["product in tf32", "relu"]
+    assert json.loads(file.read_text()) == result
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    order = ["dnnbook ", "all kernels are right", "what ", "product ", "relu ", "ratios", "targets: "]
+    assert all(line.startswith(word) for line, word in zip(lines, order, strict=True))
+    monkeypatch.setattr(activations, "relu", lambda z: z)
+    with pytest.raises(ArithmeticError, match="relu"):
+        bench.bench(["relu"], file)
+    assert "what" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "share"),
+    [
+        ("product", "8192 x 8192 x 8192 NN", 0.9),
+        ("product", "4095 x 4097 x 4093 NN", 0.8),
+        ("product", "1024 x 1024 x 1024 NN", 0.8),
+        ("product", "8192 x 512 x 512 NN", None),
+        ("product in bf16", "4096 x 4096 x 4096 NN", 0.6),
+        ("product in bf16", "2048 x 2048 x 2048 NN", None),
+        ("product of a layer", "2048 x 2048 x 2048 NN", None),
+        ("adam step", "8192 x 8192", 0.85),
+    ],
+)
+def test_a_row_is_held_against_its_target(name, size, share):
+    for median in (0.01, 0.99):
+        row = _targets.judged({"name": name, "size": size, "share": {"of": "cuBLAS", "median": median}})
+        assert row.get("target") == (share and {"least": share, "reached": median > 0.5})
+        assert _targets.text(row) == (f"  >= {share:.0%}: {'reached' if median > 0.5 else 'missed'}" if share else "")
+    assert "target" not in _targets.judged({"name": name, "size": size})
+
+
+def test_a_training_step_is_held_against_its_target():
+    rows = [
+        _targets.judged({"flops": flops, "ratios": {peer: {"median": ratio} for peer, ratio in ratios.items()}})
+        for flops, ratios in [
+            (1e6, {"PyTorch": 0.9, "PyTorch graph": 2, "launches": 3}),
+            (1e6, {"PyTorch": 1.1}),
+            (1e10, {"PyTorch": 1.1, "PyTorch graph": 1.1}),
+            (1e10, {"PyTorch": 1.1, "PyTorch graph": 1.2}),
+            (1e10, {"launches": 1.0}),
+        ]
+    ]
+    assert [row.get("target", {}).get("reached") for row in rows] == [True, False, True, False, None]
+    assert _targets.text(rows[3]) == "  <= 1.15: missed"
+    assert _targets.summary(rows) == "targets: 2 of 4 reached"
+    assert _targets.summary([]).startswith("targets: nothing")
 
 
 def test_ours_and_cublas_do_the_same():
