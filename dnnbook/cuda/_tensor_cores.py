@@ -155,7 +155,8 @@ def body(tile, transposed_a, transposed_b, vectors, last):
                 b[0], b[1], b[2], b[3] = load4(S, four)
                 for i in range(blocks_down):
                     for h in range(2):
-                        w, x, y = i * 4, (i * 2 * blocks_across + j) * 4 + h * 2, ((i * 2 + 1) * blocks_across + j) * 4 + h * 2
+                        w, x = i * 4, (i * 2 * blocks_across + j) * 4 + h * 2
+                        y = x + blocks_across * 4
                         total[x], total[x + 1], total[y], total[y + 1] = mma(
                             *(a[w], a[w + 1], a[w + 2], a[w + 3], b[h * 2], b[h * 2 + 1]),
                             *(total[x], total[x + 1], total[y], total[y + 1]),

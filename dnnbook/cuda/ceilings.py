@@ -20,7 +20,7 @@ class GPU(NamedTuple):
     flops : float
         Operations in float32 per second, on its ordinary units; a fused multiply-add counts as two.
     tensor_flops : float
-        The same for bfloat16 factors and float32 sums on its tensor cores.
+        The same for bf16 factors and float32 sums on its tensor cores; with tf32 factors it is half as many.
     bandwidth : float
         Bytes per second from and to its memory.
     multiprocessors : int
@@ -28,7 +28,7 @@ class GPU(NamedTuple):
     schedulers : int
         Instructions that a multiprocessor begins in a clock, each for a whole warp.
     tensor_flops_per_clock : int
-        Operations of a multiprocessor's tensor cores in a clock.
+        Operations of a multiprocessor's tensor cores in a clock, with bf16 factors.
     registers : int
         Registers of a multiprocessor.
     shared : int
@@ -97,13 +97,16 @@ def mix_bound(loop, gpu=H100):
     0.5
     >>> mix_bound({"FFMA": 4, "LDS": 2}) / H100.flops  # two clocks of loads, one and a half of instructions
     0.5
+    >>> mix_bound({"HMMA.16816.F32.BF16": 4, "LDS": 12}) / H100.tensor_flops  # four clocks of products, twelve of loads
+    0.3333333333333333
     """
     begin = sum(loop.values()) / gpu.schedulers
     move = sum(n for kind, n in loop.items() if kind.startswith(LOADS))
-    products = sum(n * tensor_operations(kind) for kind, n in loop.items() if kind.startswith("HMMA"))
+    products = {kind: n * tensor_operations(kind) for kind, n in loop.items() if kind.startswith("HMMA")}
     if products:
-        tensor = products / gpu.tensor_flops_per_clock
-        return gpu.tensor_flops * tensor / max(tensor, begin, move)
+        halves = sum(n * (2 if kind.endswith("TF32") else 1) for kind, n in products.items())
+        clocks = max(halves / gpu.tensor_flops_per_clock, begin, move)
+        return gpu.tensor_flops * sum(products.values()) / gpu.tensor_flops_per_clock / clocks
     return gpu.flops * loop.get("FFMA", 0) / gpu.schedulers / max(begin, move, 1)
 
 

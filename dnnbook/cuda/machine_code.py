@@ -89,7 +89,7 @@ def loads(name):
 
 
 def kernels():
-    """Every kernel of :mod:`dnnbook.cuda`, in every variant that has code of its own."""
+    """Every kernel of :mod:`dnnbook.cuda`. Products in so many of their variants that each piece of code is in one of them."""
     from dnnbook.cuda import _batches, _blocks, _loops, _losses, _masked, _normalized, _rows, _tensor_cores, _tiles, rungs
     from dnnbook.cuda.products import ACTIVATIONS
 
@@ -128,14 +128,15 @@ def kernels():
     for vectors in (True, False):
         name = f"training batch {'vector' if vectors else 'scalar'}"
         found.append(Kernel(name, "_batches.body", (vectors,), "SIGNATURE", _batches.THREADS, 8))
-    for f in (None, "relu_grad", "tanh_grad"):
+    bent = [f for f in ACTIVATIONS if f != "linear"]
+    for f in (None, *[f"{f}_grad" for f in bent]):
         name = f"training mask {'vector' if f is None else f'{f} vector'}"
         found.append(Kernel(name, "_masked.of", (f,), "SIGNATURE", _masked.THREADS, 4))
     found += [Kernel(f"training {f}", "_losses.body", (f,), "PAIRS", _losses.THREADS, 4) for f in _losses.OF_PAIRS]
     found.append(Kernel("training record", "_losses.record_body", None, "RECORD", _losses.THREADS, 1))
     cells = _normalized.CELLS
     for what, kind in {"forward": "FORWARD", "prediction": "PREDICTION"}.items():
-        for f in (None, "relu", "tanh"):
+        for f in (None, *bent):
             name = f"training batch norm {what}{f' {f}' if f else ''}"
             found.append(Kernel(name, f"_normalized.{what}_of", (f,), kind, cells, 4))
     found.append(Kernel("training batch norm backward", "_normalized.backward_body", None, "BACKWARD", cells, 4))

@@ -17,7 +17,7 @@ from dnnbook.cuda.device import (
     writable,
 )
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "rounded"]
 
 ROUNDING = {"float32": 0.0, "tf32": 2.0**-10, "bf16": 2.0**-7}  # of two factors: twice their unit round-off
 ACTIVATIONS = ("absolute_relu", "linear", "relu", "relu6", "sigmoid", "softplus", "tanh")
@@ -138,6 +138,48 @@ def matmul(a, b, *, bias=None, activation=None, z=None, out=None, precision="flo
     if on_device:
         return made
     return to_host(made, given, stream)
+
+
+def rounded(x, precision):
+    r"""What :func:`matmul` rounds its factors to before it multiplies them.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers; taken as float32.
+    precision : {"float32", "tf32", "bf16"}
+        The format: 24, 11 or 8 significant bits, all with the exponents of float32.
+
+    Returns
+    -------
+    ndarray
+        The nearest numbers of that format, as float32. What lies halfway goes to the one whose last bit is 0 in bf16, and away
+        from 0 in tf32.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+
+    Examples
+    --------
+    >>> x = 1 + np.float32([2**-9, 2**-8, 2**-7])
+    >>> rounded(x, "bf16") - 1
+    array([0.       , 0.       , 0.0078125], dtype=float32)
+    >>> np.array_equal(rounded(x, "tf32"), x)
+    True
+    """
+    if precision not in ROUNDING:
+        raise ValueError(f"rounded: precision is {precision!r}, expected one of {', '.join(map(repr, ROUNDING))}")
+    x = np.array(x, np.float32)
+    if precision == "float32":
+        return x[()]
+    bits = x.view(np.uint32)
+    if precision == "bf16":
+        near = bits + (np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    else:
+        near = bits + np.uint32(0x1000) & np.uint32(0xFFFFE000)
+    return np.where(np.isnan(x), x, near.view(np.float32))[()]
 
 
 def error_bound(K, precision="float32"):

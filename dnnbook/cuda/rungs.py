@@ -1,7 +1,8 @@
 """The first rungs of the ladder to a fast product of matrices: kernels to learn from, in the order in which to read them.
 
-Each computes C = A B in float32. A (M, K), B (K, N) and C (M, N) lie in memory row after row. The next rungs are the kernel
-of :func:`dnnbook.cuda.matmul` (:mod:`dnnbook.cuda._tiles`), which is in use where these are not.
+Each computes C = A B in float32. A (M, K), B (K, N) and C (M, N) lie in memory row after row. The last rungs are the kernels
+of :func:`dnnbook.cuda.matmul` (:mod:`dnnbook.cuda._tiles`, :mod:`dnnbook.cuda._tensor_cores`), which are in use where the
+others are not.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import cuda, float32, int32, types, uint32, uint64
 
-from dnnbook.cuda import _tiles
+from dnnbook.cuda import _blocks, _tensor_cores, _tiles
 from dnnbook.cuda._blocks import VECTOR, compiled
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
 from dnnbook.cuda.device import need
@@ -179,11 +180,6 @@ def vectorized(pad=4):
     return vectorized
 
 
-def buffered():
-    """The kernel of :func:`dnnbook.cuda.matmul`: one pair of slabs is multiplied while the next is on its way."""
-    return _tiles.body(_tiles.LARGE, False, False, True, ())
-
-
 class Rung(NamedTuple):
     """One kernel of the ladder.
 
@@ -203,6 +199,8 @@ class Rung(NamedTuple):
         Whether blocks are numbered down the rows first.
     fours : bool
         Whether K and N must be multiples of 4.
+    precision : str
+        What the factors are rounded to: see :func:`dnnbook.cuda.products.rounded`.
     """
 
     body: Callable
@@ -213,6 +211,7 @@ class Rung(NamedTuple):
     blocks: int
     down: bool = False
     fours: bool = False
+    precision: str = "float32"
 
     @property
     def threads(self):
@@ -224,11 +223,18 @@ class Rung(NamedTuple):
         sizes = [np.int32(n) for n in (M, N, K)]
         kernel = compiled(self.threads, self.blocks)(self.body)
         down, across = math.ceil(M / self.rows), math.ceil(N / self.columns)
-        if self.signature is _tiles.SIGNATURE:
+        if self.signature is _blocks.SIGNATURE:
             M, N, K = sizes
             kernel[(down * across, 1), self.block](A, B, C, C, C, *sizes, K, N, N, N, np.int32(max(K, 1)))
         else:
             kernel[(down, across) if self.down else (across, down), self.block](A, B, C, *sizes)
+
+
+def of_matmul(module, tile):
+    """A kernel of :func:`dnnbook.cuda.matmul`: one pair of slabs is multiplied while the next is on its way."""
+    body = module.body(tile, False, False, True, ())
+    precision = getattr(tile, "precision", "float32")
+    return Rung(body, _blocks.SIGNATURE, tile.rows, tile.columns, (tile.threads,), tile.blocks, fours=True, precision=precision)
 
 
 RUNGS = {
@@ -237,7 +243,8 @@ RUNGS = {
     "tiled": Rung(tiled, SIGNATURE, SIDE, SIDE, (SIDE, SIDE), 2),
     "blocked": Rung(blocked(), SIGNATURE, TILE, TILE, (256,), 2),
     "vectorized": Rung(vectorized(), SIGNATURE, TILE, TILE, (256,), 2, fours=True),
-    "buffered": Rung(buffered(), _tiles.SIGNATURE, TILE, TILE, (_tiles.LARGE.threads,), _tiles.LARGE.blocks, fours=True),
+    "buffered": of_matmul(_tiles, _tiles.LARGE),
+    "tensor cores": of_matmul(_tensor_cores, _tensor_cores.TILES["bf16"][0]),
 }
 
 
@@ -261,7 +268,7 @@ def matmul(rung, a, b):
     Returns
     -------
     ndarray, shape (M, N)
-        Their product in float32.
+        Their product in float32; ``"tensor cores"`` rounds the factors to bf16 before.
 
     Raises
     ------

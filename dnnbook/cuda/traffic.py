@@ -166,10 +166,11 @@ def simulate(rung, M, N, K):
 
     def array(self, shape, dtype):
         caller = sys._getframe(1)
-        return shared.setdefault((id(self), caller.f_code, caller.f_lineno), Watched(np.full(shape, np.nan, np.float32)))
+        unset = np.full(shape, np.nan, np.float32).view(dtype.name)  # as two words of bf16 it is no number either
+        return shared.setdefault((id(self), caller.f_code, caller.f_lineno), Watched(unset))
 
     rng = np.random.default_rng(0)
-    a, b = rng.integers(-4, 5, (M, K)), rng.integers(-4, 5, (K, N))  # small integers: float32 makes no error
+    a, b = rng.integers(-4, 5, (M, K)), rng.integers(-4, 5, (K, N))  # small integers: neither bf16 nor float32 makes an error
     A, B, C = (Watched(np.float32(v).reshape(-1)) for v in (a, b, np.full((M, N), np.nan)))
     with mock.patch.object(FakeCUDAShared, "array", array):
         rung.launch(A, B, C, M, N, K)

@@ -8,7 +8,7 @@ from numba import cuda, float32
 from numba.cuda.simulator.kernelapi import FakeCUDAShared
 from simulated import drawn
 
-from dnnbook.cuda import rungs, traffic
+from dnnbook.cuda import products, rungs, traffic
 from dnnbook.cuda.traffic import Count
 
 SMALL, LARGE = ("naive", "coalesced", "tiled"), ("blocked", "vectorized", "buffered")
@@ -18,7 +18,7 @@ def hold(name, M, N, K):
     a, b = drawn(M, K), drawn(K, N, seed=1)
     c = rungs.matmul(name, a, b)
     assert c.dtype == np.float32
-    bound = np.finfo(np.float32).eps * (K + 8) * (np.abs(a) @ np.abs(b)) + 1e-37
+    bound = products.error_bound(K, rungs.RUNGS[name].precision) * (np.abs(a) @ np.abs(b)) + 1e-37
     assert np.all(np.abs(c - a.astype(float) @ b.astype(float)) <= bound)
 
 
@@ -31,7 +31,7 @@ def test_any_shape(M, N, K):
         hold(name, M, N, K)
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", [*LARGE, "tensor cores"])
 @pytest.mark.parametrize(("M", "N", "K"), [(131, 132, 12), (1, 4, 4), (7, 260, 20)])
 def test_any_shape_of_large_tiles(name, M, N, K):
     hold(name, M, N, K)
@@ -78,6 +78,19 @@ def test_what_large_tiles_ask_of_memory(name):
     assert found.loads["A"].instructions == M * K * (N // 128) // 32 // width
     assert found.stores["C"].instructions == M * N // 32 // width
     assert found.shared_loads.words == M * N * K * 16 // 64
+
+
+def test_what_tensor_cores_ask_of_memory():
+    """Two slabs of 128 x 32 and 32 x 256. A word of shared memory, two numbers, is read once for each of 4 or 2 warps."""
+    M, N, K = 128, 256, 64
+    found = traffic.simulate(rungs.RUNGS["tensor cores"], M, N, K)
+    assert found.bytes == 4 * (M * K + K * N + M * N)
+    assert found.loads["A"].instructions == M * K // 4 // 32
+    assert found.stores["C"].instructions == M * N // 4 // 32
+    assert found.shared_loads.words == M * K // 2 * 4 + K * N // 2 * 2
+    assert found.shared_stores.words == (M + N) * (K + 32) // 2  # the slab after the last is stored too, full of zeros
+    for shared in (found.shared_loads, found.shared_stores):
+        assert shared.clocks == shared.words // traffic.BANKS == 4 * shared.instructions  # nobody waits for a bank
 
 
 @pytest.mark.parametrize(("pad", "clocks"), [(0, 8), (1, 4), (2, 2), (4, 1)])

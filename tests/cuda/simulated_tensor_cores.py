@@ -131,6 +131,10 @@ def test_rounding(precision):
     else:
         got = np.array([_mma.singles(np.array([_mma.round_tf32(number)]))[0] for number in x])
     np.testing.assert_array_equal(got, rounded(x, precision))
+    np.testing.assert_array_equal(products.rounded(x, precision), got)
+    assert products.rounded(x, precision).dtype == np.float32
+    np.testing.assert_array_equal(products.rounded(x, "float32"), x)
+    assert np.isnan(products.rounded([np.nan, np.float32(np.nan)], precision)).all()
     assert np.isinf(rounded(edge, precision))
     assert np.isfinite(rounded(below, precision))
     normal, u = np.isfinite(got) & (np.abs(x) >= 2.0**-126), 2.0 ** -BITS[precision]

@@ -46,10 +46,9 @@ def test_what_instructions_allow():
     assert mix_bound({}) == mix_bound({"MOV": 1}) == 0
     assert mix_bound({"HMMA.16816.F32.BF16": 4}) == H100.tensor_flops
     assert mix_bound({"HMMA.16816.F32.BF16": 2, "LDS": 4}) == H100.tensor_flops / 2
-    assert (
-        mix_bound({"HMMA.1688.F32.TF32": 8}) == H100.tensor_flops / 1
-    )  # eight instructions of 2,048 operations in four clocks
-    assert mix_bound({"HMMA.1688.F32.TF32": 8, "MOV": 24}) == H100.tensor_flops / 2
+    assert mix_bound({"HMMA.1688.F32.TF32": 8}) == H100.tensor_flops / 2  # tf32 at half the rate
+    assert mix_bound({"HMMA.1688.F32.TF32": 8, "MOV": 24}) == H100.tensor_flops / 2  # eight clocks of either
+    assert mix_bound({"HMMA.1688.F32.TF32": 8, "MOV": 56}) == H100.tensor_flops / 4
 
 
 def test_the_figures_of_the_data_sheet_fit_together():
@@ -88,3 +87,15 @@ def test_counting_in_another_process():
 
 def test_operations_of_the_tensor_cores():
     assert ceilings.tensor_operations("HMMA.16816.F32.BF16") == 4096
+    assert ceilings.tensor_operations("HMMA.1688.F32.TF32") == 2048
+
+
+@with_compiler
+def test_tensor_cores_wait_for_what_surrounds_them():
+    """What the chapter says of a slab: beginning its instructions takes longer than the products of its 8 warps."""
+    large = "product bf16 128x256x32 NN vector"
+    (code,) = machine_code.build(("sm_90",), lambda name: name == large)
+    assert code.loop["HMMA.16816.F32.BF16"] == 64
+    clocks = 8 * sum(code.loop.values()) / H100.schedulers
+    assert mix_bound(code.loop) == pytest.approx(H100.tensor_flops * 512 / clocks)
+    assert 512 < clocks < 704  # of the tensor cores; of shared memory, counted in the simulator
