@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numba import cuda
 from simulated import Device, drawn
 
@@ -72,6 +74,29 @@ def test_prediction_loss_and_gradients_are_those_of_the_cpu(name):
     assert pytest.approx(want[0], rel=1e-5) == E
     close(grads, want[1])
     close(net.to_host(), theirs)  # running statistics too
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    rows=st.integers(1, 9),
+    activation=st.sampled_from(["relu", "tanh"]),
+    batch_norm=st.booleans(),
+    keep=st.sampled_from([0.0, 0.5]),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=8)
+@example([1, 1], 1, "relu", False, 0.0, 0)
+@example([3, 8, 4], 8, "relu", False, 0.5, 1)
+def test_networks_of_any_shape(sizes, rows, activation, batch_norm, keep, seed):
+    layers = network.mlp(sizes, activation, batch_norm=batch_norm and rows > 2, dropout=keep)
+    params, x, t = started(layers), drawn(rows, sizes[0], seed=seed), drawn(rows, sizes[-1], seed=seed + 1)
+    net, theirs = Network(layers, params), train.batches.copy(params)
+    E, grads = net.loss_and_gradients_(x, t, "mean_squared_error", rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    want = network.loss_and_gradients_(layers, theirs, x, t, "mean_squared_error", rng=rng)
+    assert pytest.approx(want[0], rel=1e-5) == E
+    close(grads, want[1], 1 + max(np.abs(a).max() for p in want[1] for a in p))
+    np.testing.assert_allclose(net.predict(x), network.predict(layers, theirs, x), rtol=1e-5, atol=1e-5)
 
 
 def test_arrays_on_the_device_are_used_where_they_are():
