@@ -40,7 +40,7 @@ def check(nets=NETS, peer=None):
     worst, graphs = 0.0, (False, True) if _graphs.missing() is None else (False,)
     for net in nets:
         layers, params, x, labels = made(net, BATCHES * net.batch + net.batch // 2)
-        bound = float(np.finfo(np.float32).eps) * 16 * max(net.sizes) ** 0.5 * len(net.sizes)
+        bound = float(np.finfo(np.float32).eps) * 4 * max(net.sizes) ** 0.5 * len(net.sizes)
         options = {"optimizer": optimizers.optimizer("sgd", eta=0.01), "batch_size": net.batch, "epochs": 1}
         want = train.fit(layers, params, x, labels, rng=np.random.default_rng(1), progress=False, **options).history.step_loss
         losses = {}
