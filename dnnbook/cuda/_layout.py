@@ -69,6 +69,8 @@ def checked(where, layers, params):
         if kind(layer)[0] is None:
             expected = ", ".join(sorted({name.replace("pointwise", "elementwise activation") for name in KINDS.values()}))
             raise ValueError(f"{where}: layer {i} is {layer.name}, expected one of these on the GPU: {expected}")
+    if not isinstance(params, list | tuple) or not all(isinstance(p, list | tuple) for p in params):
+        raise TypeError(f"{where}: params is no sequence of tuples of arrays, one for each layer, as network.init gives it")
     network._match(where, "params", layers, params)
     arrays = list(itertools.chain(*params))
     if not arrays:

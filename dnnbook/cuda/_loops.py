@@ -134,6 +134,17 @@ def products(f):
     return Loop(kernel, types.void(VECTOR, VECTOR, VECTOR))
 
 
+@functools.cache
+def kept():
+    """y = m / p x for every element: dropout with a mask that is in memory, and its way back."""
+
+    def kernel(x, m, y, p):
+        for i in range(uint64(cuda.grid(1)), uint64(x.size), uint64(cuda.gridsize(1))):
+            y[i] = m[i] / p * x[i]
+
+    return Loop(kernel, types.void(VECTOR, VECTOR, VECTOR, types.float32))
+
+
 def way_back(name):
     """:func:`products` with the derivative of an activation."""
     return products(device(getattr(activations, f"{name}_grad").kernel.body))

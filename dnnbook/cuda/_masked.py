@@ -1,4 +1,4 @@
-"""The kernel of dropout: the masks of :func:`dnnbook.dropout.dropout_mask`, bit by bit, and never in memory.
+"""The kernels of dropout: the masks of :func:`dnnbook.dropout.dropout_mask`, bit by bit, in training never in memory.
 
 The random words come out of the CPU's own generator, compiled for the GPU (:mod:`dnnbook._random`). They are a function of a
 key and of their place, so that the way back draws the mask a second time instead of reading it.
@@ -12,12 +12,15 @@ from dnnbook import _random
 from dnnbook.cuda._blocks import compiled
 from dnnbook.cuda._scalars import inside, scalar
 from dnnbook.cuda._vectors import SIMULATED, load4, store4
+from dnnbook.cuda.device import processors
 
 THREADS = 32 if SIMULATED else 256
 VECTOR = types.Array(types.float32, 1, "C")
 KEYS = types.Array(types.uint32, 1, "C")
 COUNTER = types.Array(types.int32, 1, "C")
 SIGNATURE = types.void(VECTOR, VECTOR, VECTOR, KEYS, COUNTER, types.int32, types.float32, types.uint32, *[types.int32] * 3)
+
+MASK = types.void(VECTOR, types.uint32, types.uint32, types.int32, types.uint32)
 
 philox = inside(_random.philox.py_func)
 
@@ -59,3 +62,25 @@ def masked(slope=None):
     with two words for each of so many `layers`; a unit stays where its word is at most `last`, and `scale` is 1/p.
     """
     return compiled(THREADS, 4)(body(slope))
+
+
+def mask_body(m, k0, k1, fours, last):
+    """The Python function of :func:`mask`."""
+    k0, k1 = uint64(k0), uint64(k1)
+    nothing = uint64(0)
+    for i in range(uint64(cuda.grid(1)), uint64(fours), uint64(cuda.gridsize(1))):
+        p, q, r, s = philox(i, nothing, nothing, nothing, k0, k1)
+        a, b = float32(1) if p <= last else float32(0), float32(1) if q <= last else float32(0)
+        c, d = float32(1) if r <= last else float32(0), float32(1) if s <= last else float32(0)
+        store4(m, uint64(4) * i, a, b, c, d)
+
+
+@functools.cache
+def mask():
+    """The mask itself, of ``4 * fours`` elements, for those who want it in memory; the key is two words."""
+    return compiled(THREADS, 4)(mask_body)
+
+
+def grid(fours):
+    """(blocks, threads of a block) for so many times four elements, at least one."""
+    return min(-(-fours // THREADS), 8 * processors()), min(THREADS, fours)

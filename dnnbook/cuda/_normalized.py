@@ -69,7 +69,7 @@ def forward_body(f):
                 y[at] = v
             if row == 0:
                 offsets[uint32(j)], squares[uint32(j)] = offset, spread
-                if N > 1:
+                if N > 1 and mean.size > 0:
                     kept = float32(1) - momentum
                     mean[uint32(j)] = kept * mean[uint32(j)] + momentum * (first + offset)
                     var[uint32(j)] = kept * var[uint32(j)] + momentum * (spread / float32(N - 1))
@@ -85,7 +85,7 @@ def forward_of(name):
 @functools.cache
 def forward(f=None):
     """Normalize x (N, D) by itself into z, and y = f(z); without an f, only into y. Keep what the way back needs; let the
-    running mean and variance follow."""
+    running mean and variance follow, unless they are empty."""
     return compiled(CELLS, 4)(forward_body(f))
 
 

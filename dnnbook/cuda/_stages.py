@@ -191,14 +191,13 @@ class Stages:
             return node, [], 1
         y, fours = self.matrix(node.y.columns), -(-node.y.size // 4)
         keys, counter = self.chance
-        blocks = min(-(-fours // _masked.THREADS), 8 * processors())
         scale, last = np.float32(1) / np.float32(keep), dropout._last("dropout", keep)
         layer, self.masks = self.masks, self.masks + 1
 
         def masked(slope, x, z, y, ahead):
             numbers = [np.int32(n) for n in (layer, self.dropouts, ahead)]
             arguments = x.memory, z.memory, y.memory, keys, counter, np.int32(fours), scale, last, *numbers
-            return Launch(_masked.masked(slope), blocks, min(_masked.THREADS, fours), arguments)
+            return Launch(_masked.masked(slope), *_masked.grid(fours), arguments)
 
         self.forward.append(masked(None, node.y, node.y, y, 0))
         if node.g is None:

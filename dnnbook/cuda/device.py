@@ -90,10 +90,10 @@ class Array(NamedTuple):
         """The elements from first to last as one run of device memory; a NumPy array is copied there."""
         from numba import cuda
 
-        if not self.on_device:
-            return copied(self.where, self.memory.reshape(-1), stream)
         if self.extent == 0:
             return cuda.device_array(0, FLOAT)
+        if not self.on_device:
+            return copied(self.where, self.memory.reshape(-1), stream)
         return run(self.memory, self.extent)
 
 

@@ -1,15 +1,26 @@
-"""Dense layers and the softmax cross-entropy on the GPU: the names, arguments and formulas of the CPU's, in float32."""
+"""Layers and the softmax cross-entropy on the GPU: the names, arguments and formulas of the CPU's, in float32.
+
+Batch normalization and dropout are in :mod:`dnnbook.cuda.batch_norm` and :mod:`dnnbook.cuda.dropout`, and offered here too.
+"""
 
 import math
 
 import numpy as np
 
+from dnnbook.cuda.batch_norm import batch_norm, batch_norm_inference, batch_norm_vjp
 from dnnbook.cuda.device import Launch, allocated, argument, empty, need, same_place, to_host, workspace
+from dnnbook.cuda.dropout import dropout, dropout_mask, dropout_vjp
 from dnnbook.cuda.products import matmul
 
 __all__ = [
+    "batch_norm",
+    "batch_norm_inference",
+    "batch_norm_vjp",
     "dense",
     "dense_vjp",
+    "dropout",
+    "dropout_mask",
+    "dropout_vjp",
     "hidden_delta",
     "layer_output",
     "softmax_cross_entropy",

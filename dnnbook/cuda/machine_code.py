@@ -125,6 +125,8 @@ def kernels():
     found += [Kernel(f"elements {s}", "_loops.step", (s,), None, _loops.THREADS, 4) for s in _loops.STEPS]
     found += [Kernel(f"elements {s} ahead", "_loops.step_ahead", (s,), None, _loops.THREADS, 4) for s in _loops.STEPS]
     found += [Kernel(f"elements back through {f}", "_loops.way_back", (f,), None, _loops.THREADS, 4) for f in ACTIVATIONS]
+    found.append(Kernel("elements dropout", "_loops.kept", (), None, _loops.THREADS, 4))
+    found.append(Kernel("elements dropout mask", "_masked.mask_body", None, "MASK", _masked.THREADS, 4))
     for vectors in (True, False):
         name = f"training batch {'vector' if vectors else 'scalar'}"
         found.append(Kernel(name, "_batches.body", (vectors,), "SIGNATURE", _batches.THREADS, 8))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import cuda
 from simulated import Device, drawn
 
-from dnnbook import activations, losses
+from dnnbook import activations, batch_norm, dropout, losses
 from dnnbook import dense as on_cpu
 from dnnbook import optimizers as steps
 from dnnbook.cuda import _loops, _rows, device, layers, optimizers
@@ -71,6 +71,45 @@ def test_dense_layers_are_those_of_the_cpu():
     for name in ("sigmoid", "tanh", "relu"):
         np.testing.assert_allclose(layers.layer_output(x, W, b, name), on_cpu.layer_output(x, W, b, name), **close)
         np.testing.assert_allclose(layers.hidden_delta(g, W, z, name), on_cpu.hidden_delta(g, W, z, name), **close)
+
+
+@pytest.mark.parametrize(("N", "D"), [(1, 1), (2, 9), (13, 7), (5, 17)])
+@pytest.mark.parametrize("there", [True, False])
+def test_batch_normalization_is_that_of_the_cpu(N, D, there):
+    """Far from 0 too; in matrices whose rows and columns are no multiples of a block's."""
+    far = np.float32(100) * drawn(D, seed=3)
+    x, g, gamma, beta, mean = drawn(N, D) + far, drawn(N, D, seed=1), drawn(D), drawn(D, seed=1), drawn(D, seed=2) + far
+    var = np.abs(drawn(D, seed=4)) + np.float32(0.1)
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    calls = {
+        "batch_norm": (x, gamma, beta),
+        "batch_norm_inference": (x, gamma, beta, mean, var),
+        "batch_norm_vjp": (g, x, gamma),
+    }
+    for name, arguments in calls.items():
+        given = [Device(a) for a in arguments] if there else [np.asfortranarray(a) for a in arguments]
+        got = getattr(layers, name)(*given, eps=1e-3)
+        want = getattr(batch_norm, name)(*[a.astype(float) for a in arguments], eps=1e-3)
+        for mine, other in zip(*(r if isinstance(r, tuple) else (r,) for r in (got, want)), strict=True):
+            mine = mine.copy_to_host() if there else mine
+            assert mine.dtype == np.float32
+            np.testing.assert_allclose(mine, other, **close)
+        assert not there or all(a.untouched() for a in given)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 7), (40, 33), (2, 3, 5), (0, 3)])
+def test_masks_of_dropout_are_those_of_the_cpu(shape):
+    """Bit by bit, one after the other of the same generator, and what they make of numbers."""
+    mine, other = np.random.default_rng(3), np.random.default_rng(3)
+    for keep in (0.3, 1):
+        mask, want = layers.dropout_mask(mine, shape, keep), dropout.dropout_mask(other, shape, keep, np.float32)
+        np.testing.assert_array_equal(mask.copy_to_host(), want)
+        x = drawn(*shape)
+        for name in ("dropout", "dropout_vjp"):
+            right = getattr(dropout, name)(x, want, np.float32(keep))
+            np.testing.assert_array_max_ulp(getattr(layers, name)(x.T, want.T, keep), right.T, 2)
+            got = getattr(layers, name)(cuda.to_device(x), mask, keep)
+            np.testing.assert_array_max_ulp(got.copy_to_host(), right, 2)
 
 
 @pytest.mark.parametrize("name", on_gpu.__all__)
@@ -214,6 +253,30 @@ def read_only(*shape):
         (lambda: optimizers.sgd_(drawn(3), Device(drawn(3))), TypeError, "sgd_: g is on the device and w is a NumPy array"),
         (lambda: layers.softmax_cross_entropy(drawn(2, 3), drawn(3, 2)), ValueError, "softmax_cross_entropy: y has shape"),
         (lambda: layers.dense_vjp(drawn(2, 3), drawn(2, 4), drawn(3, 4)), ValueError, "dense_vjp: W has shape (3, 4)"),
+        (lambda: layers.batch_norm(drawn(2, 3), drawn(4), drawn(3)), ValueError, "batch_norm: gamma has shape (4,)"),
+        (lambda: layers.batch_norm(drawn(0, 3), drawn(3), drawn(3)), ValueError, "batch_norm: x has shape (0, 3)"),
+        (
+            lambda: layers.batch_norm(drawn(2, 3), drawn(3), drawn(3), eps=0),
+            ValueError,
+            "batch_norm: eps is 0, expected a number",
+        ),
+        (
+            lambda: layers.batch_norm(Device(drawn(2, 3), pitch=5), Device(drawn(3)), Device(drawn(3))),
+            ValueError,
+            "batch_norm: x is not C-contiguous",
+        ),
+        (
+            lambda: layers.batch_norm_vjp(drawn(2, 3), Device(drawn(2, 3)), drawn(3)),
+            TypeError,
+            "batch_norm_vjp: x is on the device and g is a NumPy array",
+        ),
+        (
+            lambda: layers.dropout(drawn(2, 3), drawn(3, 2), 0.5),
+            ValueError,
+            "dropout: mask has shape (3, 2), expected (2, 3) as x",
+        ),
+        (lambda: layers.dropout_vjp(drawn(2), drawn(2), 0), ValueError, "dropout_vjp: keep is 0, expected a number in (0, 1]"),
+        (lambda: layers.dropout_mask(1, (2,), 0.5), TypeError, "dropout_mask: rng is 1, expected a numpy.random.Generator"),
         (lambda: on_gpu.relu(np.arange(3)), TypeError, "relu: z has dtype int64, expected float32"),
     ],
 )

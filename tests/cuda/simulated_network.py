@@ -221,6 +221,8 @@ def small():
             "Network: layer 0 is maxout(2, 3, 2), expected one",
         ),
         (lambda: Network((of_cpu.activation_layer("relu"),), [()]), ValueError, "Network: the network has no parameters"),
+        (lambda: Network(NETS["relu"], None), TypeError, "Network: params is no sequence of tuples of arrays"),
+        (lambda: Network(NETS["relu"], [None] * 5), TypeError, "Network: params is no sequence of tuples of arrays"),
         (lambda: Network(NETS["relu"], []), ValueError, "Network: params has 0 entries, expected 5"),
         (
             lambda: Network(NETS["relu"], network.init(NETS["relu"], np.random.default_rng(0), float)),
