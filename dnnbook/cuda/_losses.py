@@ -11,6 +11,7 @@ import numpy as np
 from numba import cuda, float32, int32, types, uint32
 
 from dnnbook.cuda._blocks import compiled
+from dnnbook.cuda._rows import added
 from dnnbook.cuda._scalars import inside, sigmoid, softplus
 from dnnbook.cuda._vectors import SIMULATED
 
@@ -65,19 +66,6 @@ OF_PAIRS = {
 }
 
 
-@inside
-def added(cells, cell):
-    """The sum of one number of every thread of a block, in a tree that is always the same."""
-    cuda.syncthreads()
-    half = int32(THREADS // 2)
-    while half > 0:
-        if cell < half:
-            cells[uint32(cell)] += cells[uint32(cell + half)]
-        cuda.syncthreads()
-        half = int32(half // 2)
-    return cells[uint32(0)]
-
-
 def body(name):
     """The Python function of :func:`pairs`."""
     formula = OF_PAIRS[name]
@@ -91,7 +79,7 @@ def body(name):
             total += value
             G[uint32(i)] = slope / N
         cells[uint32(cell)] = total
-        total = added(cells, cell)
+        total = added(cells, cell, int32(THREADS))
         if cell == 0:
             parts[uint32(cuda.blockIdx.x)] = total
 
@@ -112,7 +100,7 @@ def record_body(parts, losses, counter, size, N):
     for i in range(cell, size, int32(THREADS)):
         total += parts[uint32(i)]
     cells[uint32(cell)] = total
-    total = added(cells, cell)
+    total = added(cells, cell, int32(THREADS))
     if cell == 0:
         losses[uint32(counter[0])] = total / N
         counter[0] += int32(1)

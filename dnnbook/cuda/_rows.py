@@ -26,6 +26,19 @@ def wins(v, best):
     return not v <= best and best == best
 
 
+@inside
+def added(cells, cell, count):
+    """The sum of one number of each of `count` threads, a power of two, in a tree that is always the same."""
+    cuda.syncthreads()
+    half = int32(count // 2)
+    while half > 0:
+        if cell < half:
+            cells[uint32(cell)] += cells[uint32(cell + half)]
+        cuda.syncthreads()
+        half = int32(half // 2)
+    return cells[uint32(0)]
+
+
 def cross_entropy(Z, Y, losses, G, N, K, ldz, ldy):
     """Per row of scores Z and targets Y the loss, and the gradient of the mean of all losses; :data:`LANES` threads a row."""
     values = cuda.shared.array(CELLS, float32)
@@ -128,15 +141,9 @@ def total(x, out, size, divisor):
     for i in range(cell, size, int32(CELLS)):
         s += x[uint32(i)]
     cells[uint32(cell)] = s
-    cuda.syncthreads()
-    half = int32(CELLS // 2)
-    while half > 0:
-        if cell < half:
-            cells[uint32(cell)] += cells[uint32(cell + half)]
-        cuda.syncthreads()
-        half = int32(half // 2)
+    s = added(cells, cell, int32(CELLS))
     if cell == 0:
-        out[0] = cells[0] / divisor
+        out[0] = s / divisor
 
 
 @functools.cache
