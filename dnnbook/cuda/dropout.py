@@ -42,9 +42,10 @@ def masked(where, name, x, mask, keep, stream):
 def dropout_mask(rng, shape, keep, stream=0):
     """:func:`dnnbook.dropout.dropout_mask` on the GPU: the same mask for the same generator, in a new array on the device."""
     where = "dropout_mask"
-    size, last = math.prod(shape), on_cpu._last(where, keep)
+    shape, last = np.broadcast_shapes(shape), on_cpu._last(where, keep)  # a number is the shape of a vector, as for NumPy
+    size = math.prod(shape)
     if size >= LIMIT - 4:
-        raise ValueError(f"{where}: shape {tuple(shape)} has {size} elements, expected fewer than 2**31 - 4")
+        raise ValueError(f"{where}: shape {shape} has {size} elements, expected fewer than 2**31 - 4")
     need(where)
     key = int(on_cpu._key(where, rng))
     from dnnbook.cuda import _masked
@@ -55,4 +56,4 @@ def dropout_mask(rng, shape, keep, stream=0):
         blocks, threads = _masked.grid(fours)
         words = [np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)]
         _masked.mask()[blocks, threads, stream](made, *words, np.int32(fours), last)
-    return made[:size].reshape(tuple(shape))
+    return made[:size].reshape(shape)

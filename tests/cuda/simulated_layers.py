@@ -97,6 +97,13 @@ def test_batch_normalization_is_that_of_the_cpu(N, D, there):
         assert not there or all(a.untouched() for a in given)
 
 
+def test_the_shape_of_a_mask_may_be_a_number():
+    mask = layers.dropout_mask(np.random.default_rng(3), 6, 0.5).copy_to_host()
+    np.testing.assert_array_equal(mask, dropout.dropout_mask(np.random.default_rng(3), 6, 0.5, np.float32))
+    with pytest.raises(ValueError, match="negative"):
+        layers.dropout_mask(np.random.default_rng(3), (-1, 2), 0.5)
+
+
 @pytest.mark.parametrize("shape", [(1,), (3, 7), (40, 33), (2, 3, 5), (0, 3)])
 def test_masks_of_dropout_are_those_of_the_cpu(shape):
     """Bit by bit, one after the other of the same generator, and what they make of numbers."""
