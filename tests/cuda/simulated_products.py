@@ -5,6 +5,7 @@ afterwards. The simulator itself raises for every index beyond a run of memory.
 """
 
 import ast
+import functools
 import inspect
 import itertools
 import re
@@ -12,6 +13,7 @@ import sys
 
 import numpy as np
 import pytest
+import simulated
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulated import Device, drawn
@@ -45,31 +47,7 @@ def hold(got, a, b, **last):
     assert np.all(np.abs(got - want) <= rounding * scale + np.finfo(np.float32).eps * np.abs(want) * 4 + 1e-37)
 
 
-def multiply(tile, shape, order=(False, False), parts=1, fours=False, last=(), pitch=0, shift=0):
-    """One product with a tile of our choice, held against float64; tells whether it used 128-bit access."""
-    M, N, K = shape
-    a, b, bias, z = drawn(M, K), drawn(K, N, seed=1), drawn(N, seed=2), drawn(M, N, seed=3)
-    round_up = 4 if fours else 1
-
-    def placed(values, transposed=False):
-        width = values.shape[0] if transposed else values.shape[1]
-        return Device(values, transposed, -(-(width + pitch) // round_up) * round_up, shift)
-
-    kinds = dict(zip(("bias", "activation", "z"), last, strict=False))
-    given_ = {"bias": Device(bias, shift=shift), "z": placed(z)}
-    arrays = {
-        "a": placed(a, order[0]),
-        "b": placed(b, order[1]),
-        "c": placed(np.full((M, N), np.nan)),
-        "bias": given_["bias"] if kinds.get("bias") else None,
-        "z": given_["z"] if kinds.get("z") else None,
-    }
-    held = {n: v and argument("test", n, v, *("N" if n == "bias" else "MN")) for n, v in arrays.items()}
-    products.run(tile, parts, held["a"], held["b"], held["bias"], kinds.get("activation"), held["z"], held["c"])
-    assert all(v.untouched() for v in arrays.values() if v)
-    chosen = {"bias": bias if kinds.get("bias") else None, "z": z if kinds.get("z") else None}
-    hold(arrays["c"].values, a, b, activation=kinds.get("activation"), **chosen)
-    return held["a"].fours and held["b"].fours and held["c"].fours
+multiply = functools.partial(simulated.multiply, hold)
 
 
 LASTS = [

@@ -3,18 +3,19 @@
 The simulator has no tensor cores: :mod:`dnnbook.cuda._mma` does with NumPy what they do, on words that lie as they do there.
 """
 
+import functools
 import itertools
 import threading
 
 import numpy as np
 import pytest
+import simulated
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulated import Device, drawn
 
 from dnnbook import activations, cuda
 from dnnbook.cuda import _mma, _tensor_cores, device, products
-from dnnbook.cuda.device import argument
 
 ORDERS = list(itertools.product((False, True), repeat=2))
 TINY = {p: _tensor_cores.Tile(32, 32, 32, 32, 1, p) for p in _tensor_cores.PACKED}
@@ -51,26 +52,8 @@ def hold(got, a, b, precision, bias=None, activation=None, z=None):
         assert np.all(np.abs(got - want) <= bound * scale + np.finfo(np.float32).eps * np.abs(want) * 4 + 1e-37)
 
 
-def multiply(tile, shape, order=(False, False), parts=1, fours=False, last=(), pitch=0, shift=0):
-    """One product with a tile of our choice, held against float64; tells whether it used 128-bit access."""
-    M, N, K = shape
-    a, b, bias, z = drawn(M, K), drawn(K, N, seed=1), drawn(N, seed=2), drawn(M, N, seed=3)
-    round_up = 4 if fours else 1
-
-    def placed(values, transposed=False):
-        width = values.shape[0] if transposed else values.shape[1]
-        return Device(values, transposed, -(-(width + pitch) // round_up) * round_up, shift)
-
-    with_bias, activation, derivative = (*last, False, None, False)[: len(last)] + (False, None, False)[len(last) :]
-    arrays = {"a": placed(a, order[0]), "b": placed(b, order[1]), "c": placed(np.full((M, N), np.nan))}
-    arrays |= {"bias": Device(bias, shift=shift)} if with_bias else {}
-    arrays |= {"z": placed(z)} if derivative else {}
-    held = {n: argument("test", n, v, *("N" if n == "bias" else "MN")) for n, v in arrays.items()}
-    products.run(tile, parts, held["a"], held["b"], held.get("bias"), activation, held.get("z"), held["c"])
-    assert all(v.untouched() for v in arrays.values())
-    chosen = {"bias": bias if with_bias else None, "z": z if derivative else None}
-    hold(arrays["c"].values, a, b, tile.precision, activation=activation, **chosen)
-    return held["a"].fours and held["b"].fours and held["c"].fours
+def multiply(tile, *args, **kwargs):
+    return simulated.multiply(functools.partial(hold, precision=tile.precision), tile, *args, **kwargs)
 
 
 @pytest.mark.parametrize("order", ORDERS)
